@@ -1,0 +1,119 @@
+//! `filesystem`: tables in local files and folders, standard input and standard output.
+//!
+//! Source of the rules: Flink documentation, "FileSystem SQL Connector". Deliberately not here: object
+//! stores, bulk formats, compaction (files are few: they roll by size and age only).
+
+mod civil;
+mod commit;
+mod cutter;
+mod front;
+mod listing;
+mod options;
+mod partition;
+mod parts;
+mod path;
+mod reader;
+mod rolling;
+mod sink;
+mod source;
+mod stdout;
+mod tail;
+
+use options::*;
+pub(crate) use stdout::StandardOutput;
+use path::Location;
+use tidemill_connector::{Connector, MetadataKey, OpenSink, OpenSource, TableRequest};
+use tidemill_types::data_type::LENGTH_MAX;
+use tidemill_types::{Error, Options, Result, TypeKind};
+
+/// The connector.
+pub(crate) fn connector() -> Connector {
+    Connector {
+        name: "filesystem",
+        summary: "files and folders of this machine, standard input and output",
+        options: ALL,
+        formatted: true,
+        metadata: METADATA,
+        sink_takes_changes: false,
+        bounded,
+        check,
+        source: Some(open_source),
+        sink: Some(open_sink),
+        single_task_sink: false,
+    }
+}
+
+const METADATA: &[MetadataKey] = &[
+    MetadataKey {
+        key: "file.path",
+        data_type: || TypeKind::Varchar(LENGTH_MAX).not_null(),
+        writable: false,
+    },
+    MetadataKey {
+        key: "file.name",
+        data_type: || TypeKind::Varchar(LENGTH_MAX).not_null(),
+        writable: false,
+    },
+    MetadataKey { key: "file.size", data_type: || TypeKind::BigInt.not_null(), writable: false },
+    MetadataKey {
+        key: "file.modification-time",
+        data_type: || TypeKind::TimestampLtz(3).not_null(),
+        writable: false,
+    },
+];
+
+fn bounded(options: &Options) -> bool {
+    options.get(MONITOR_INTERVAL.key).is_none()
+}
+
+fn check(request: &TableRequest<'_>) -> Result<()> {
+    let location = location(request)?;
+    source::pattern(request.options)?;
+    rolling::Rolling::from(request.options)?;
+    commit::Committer::open(request)?;
+    for column in request.partition_by {
+        partition::check(request.schema, column)?;
+    }
+    if matches!(location, Location::Standard) {
+        check_standard(request)?;
+    }
+    Ok(())
+}
+
+fn check_standard(request: &TableRequest<'_>) -> Result<()> {
+    let refused = [
+        (!request.partition_by.is_empty(), "PARTITIONED BY"),
+        (request.overwrite, "INSERT OVERWRITE"),
+        (request.options.get(MONITOR_INTERVAL.key).is_some(), MONITOR_INTERVAL.key),
+    ];
+    match refused.iter().find(|(found, _)| *found) {
+        Some((_, what)) => Err(Error::user_hint(
+            format!("table '{}': {what} has no meaning for the path '-'", request.table),
+            "'-' is standard input or standard output; give the path of a folder",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn location(request: &TableRequest<'_>) -> Result<Location> {
+    let text = request.options.text(&PATH).ok_or_else(|| {
+        Error::user_hint(format!("table '{}' needs the option 'path'", request.table), PATH.help)
+    })?;
+    path::location(text)
+}
+
+fn open_source(request: &TableRequest<'_>) -> Result<OpenSource> {
+    check(request)?;
+    let source = source::open(request, location(request)?)?;
+    let bounded = bounded(request.options);
+    Ok(OpenSource { source: Box::new(source), bounded, watermark_per_split: false })
+}
+
+fn open_sink(request: &TableRequest<'_>) -> Result<OpenSink> {
+    check(request)?;
+    let front = Box::new(front::Front::open(request)?);
+    match location(request)? {
+        Location::Standard => Ok(OpenSink { front, sink: Box::new(StandardOutput::stdout()) }),
+        Location::Path(root) => Ok(OpenSink { front, sink: Box::new(sink::FileSink::open(request, root)?) }),
+    }
+}

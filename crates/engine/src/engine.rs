@@ -1,0 +1,202 @@
+//! The session of a front end: runs statements one by one.
+
+use crate::{EngineError, ResultBatch, RunningJob, Script};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tidemill_connector::ConnectorRegistry;
+use tidemill_plan::FunctionRegistry;
+use tidemill_runtime::{BadRecords, JobOptions};
+use tidemill_sql::{Job, Outcome, Session};
+use tidemill_types::SystemClock;
+
+/// What a bad record does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnBadRecord {
+    /// It is set aside and the run fails, as in Flink.
+    Fail,
+    /// It is set aside and the run goes on.
+    Keep,
+}
+
+/// What flags say; a flag goes before a SET in the script.
+#[derive(Debug, Clone, Default)]
+pub struct EngineOptions {
+    /// Tasks of each operator; absent: `parallelism.default`, else one for each core.
+    pub parallelism: Option<usize>,
+    /// What a bad record does; absent: `tidemill.bad-records`.
+    pub bad_records: Option<OnBadRecord>,
+    /// Whether late rows are set aside too; absent: `tidemill.late-records`.
+    pub keep_late: Option<bool>,
+    /// The folder for what a run leaves behind; absent: the system's folder for temporary files.
+    pub state: Option<PathBuf>,
+}
+
+/// What came of starting a statement.
+pub enum Started {
+    /// It is done; there may be a warning.
+    Done(Option<String>),
+    /// It is done and has an answer.
+    Rows(ResultBatch),
+    /// A job runs.
+    Job(Box<RunningJob>),
+}
+
+/// A session with its tables, settings and functions.
+pub struct Engine {
+    session: Session,
+    connectors: Arc<ConnectorRegistry>,
+    options: EngineOptions,
+    run_id: String,
+    jobs_started: usize,
+}
+
+impl Engine {
+    /// A new session.
+    pub fn new(functions: FunctionRegistry, connectors: ConnectorRegistry, options: EngineOptions) -> Self {
+        let connectors = Arc::new(connectors);
+        Engine {
+            session: Session::new(Arc::new(functions), connectors.clone()),
+            connectors,
+            options,
+            run_id: new_run_id(),
+            jobs_started: 0,
+        }
+    }
+
+    /// The names of all tables and views.
+    pub fn table_names(&self) -> Vec<String> {
+        self.session.catalog.names()
+    }
+
+    /// The names of all functions, in lower case.
+    pub fn function_names(&self) -> Vec<String> {
+        let functions = &self.session.functions;
+        functions.scalars.keys().chain(functions.aggregates.keys()).map(|name| name.to_lowercase()).collect()
+    }
+
+    /// Sets a configuration key as `SET` would; the answer is a warning if the key is not known.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<Option<String>, EngineError> {
+        Ok(self.session.settings.set(key, value)?)
+    }
+
+    /// Plans all statements of a script without running any job; definitions take effect in the session.
+    /// The answer holds warnings.
+    pub fn check(&mut self, script: &Script) -> Result<Vec<String>, EngineError> {
+        let mut warnings = Vec::new();
+        for (index, statement) in script.statements.iter().enumerate() {
+            match self.session.run(statement).map_err(|diagnostic| script.refused(diagnostic))? {
+                Outcome::Done(Some(warning)) => warnings.push(warning),
+                Outcome::Job(job) => warnings.extend(endless_state(script, index, &job)),
+                _ => {}
+            }
+        }
+        Ok(warnings)
+    }
+
+    /// The plans of all jobs of a script as text; nothing is run.
+    pub fn explain(&mut self, script: &Script) -> Result<String, EngineError> {
+        let mut out = String::new();
+        for (index, statement) in script.statements.iter().enumerate() {
+            if let Outcome::Job(job) = self.session.run(statement).map_err(|d| script.refused(d))? {
+                let info = script.info(index);
+                let first = info.text.lines().next().unwrap_or_default().to_string();
+                out.push_str(&format!("-- line {}: {first}\n{}\n", info.line, job.plan.explain()));
+            }
+        }
+        Ok(out)
+    }
+
+    /// Runs a statement, or starts its job.
+    pub fn start(&mut self, script: &Script, index: usize) -> Result<Started, EngineError> {
+        let statement = &script.statements[index];
+        match self.session.run(statement).map_err(|diagnostic| script.refused(diagnostic))? {
+            Outcome::Done(warning) => Ok(Started::Done(warning)),
+            Outcome::Rows(rows) => {
+                let zone = self.session.settings.zone();
+                Ok(Started::Rows(ResultBatch::new(Arc::new(rows.schema.clone()), rows.chunk(), zone)))
+            }
+            Outcome::Job(job) => self.start_job(job).map(|job| Started::Job(Box::new(job))),
+        }
+    }
+
+    fn start_job(&mut self, job: Job) -> Result<RunningJob, EngineError> {
+        self.jobs_started += 1;
+        let zone = self.session.settings.zone();
+        let run_id = format!("{}-{}", self.run_id, self.jobs_started);
+        let dead_letters = self.dead_letter_path(&run_id);
+        let (results, collect) = match job.collect {
+            None => (None, None),
+            Some(schema) => {
+                let (sender, receiver) = tidemill_runtime::collect_channel();
+                (Some((Arc::new(schema), receiver)), Some(sender))
+            }
+        };
+        let options = JobOptions {
+            parallelism: self.parallelism(),
+            clock: Arc::new(SystemClock),
+            connectors: self.connectors.clone(),
+            bad_records: self.bad_records(),
+            dead_letters: dead_letters.clone(),
+            keep_late: self.keep_late(),
+            zone,
+            idle_timeout_ms: self.session.settings.duration_ms("table.exec.source.idle-timeout"),
+            run_id,
+            collect,
+            ..JobOptions::default()
+        };
+        let handle = tidemill_runtime::start(job.plan, options)?;
+        Ok(RunningJob { handle, results, zone, started: Instant::now(), bounded: job.bounded, dead_letters })
+    }
+
+    fn parallelism(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let set = || self.session.settings.get("parallelism.default").and_then(|text| text.parse().ok());
+        self.options.parallelism.or_else(set).filter(|n| *n > 0).unwrap_or_else(cores)
+    }
+
+    fn bad_records(&self) -> BadRecords {
+        let set = self.session.settings.is("tidemill.bad-records", "keep");
+        match self.options.bad_records.unwrap_or(if set { OnBadRecord::Keep } else { OnBadRecord::Fail }) {
+            OnBadRecord::Fail => BadRecords::Fail,
+            OnBadRecord::Keep => BadRecords::Keep,
+        }
+    }
+
+    fn keep_late(&self) -> bool {
+        self.options.keep_late.unwrap_or_else(|| self.session.settings.is("tidemill.late-records", "keep"))
+    }
+
+    fn dead_letter_path(&self, run_id: &str) -> PathBuf {
+        let folder = self.options.state.clone().unwrap_or_else(std::env::temp_dir);
+        match &self.options.state {
+            Some(_) => folder.join("dead-letters.jsonl"),
+            None => folder.join(format!("tidemill-dead-letters-{run_id}.jsonl")),
+        }
+    }
+}
+
+/// Warnings for operators of endless jobs that keep state for ever.
+fn endless_state(script: &Script, index: usize, job: &Job) -> Vec<String> {
+    if job.bounded {
+        return Vec::new();
+    }
+    let line = script.info(index).line;
+    job.plan
+        .nodes
+        .iter()
+        .filter(|node| node.operator.state().ends_with("for ever"))
+        .map(|node| {
+            format!(
+                "the job on line {line} keeps state for ever in {} ({}); bound it with SET 'table.exec.state.ttl' = '1 d' or aggregate in windows",
+                node.uid,
+                node.operator.state()
+            )
+        })
+        .collect()
+}
+
+fn new_run_id() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    format!("{:x}-{:x}", now & 0xffff_ffff_ffff, std::process::id())
+}

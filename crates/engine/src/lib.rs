@@ -1,0 +1,22 @@
+//! The engine: open a session, run the statements of a script, watch and stop its jobs.
+//!
+//! API boundary: command line and server see only this crate. What goes in and out is text and plain data.
+//! Invariant: knows no concrete connector or function; the composition root hands them in.
+
+mod engine;
+mod error;
+mod job;
+mod result;
+mod script;
+mod variables;
+
+pub use engine::{Engine, EngineOptions, OnBadRecord, Started};
+pub use error::EngineError;
+pub use job::{JobProgress, JobSummary, OperatorRow, RunningJob, StopHandle};
+pub use result::{ResultBatch, ResultColumn};
+pub use script::{Script, StatementInfo};
+pub use variables::Variables;
+
+/// What the composition root hands in: the connectors and functions of a session.
+pub use tidemill_connector::ConnectorRegistry;
+pub use tidemill_plan::FunctionRegistry;

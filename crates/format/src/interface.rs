@@ -1,0 +1,96 @@
+//! What a format is to the rest: values to open it with, the traits of its two sides and what they give.
+//!
+//! Invariant: a decoder accounts for every record: a row, a skip its own options ask for, or a [`Reject`].
+
+use std::ops::Range;
+use std::sync::Arc;
+use tidemill_types::{ArrayRef, Blob, Chunk, DataType, OptionSpec, Options, Result, RowKind, Schema};
+
+/// A record that could not be decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Its bytes inside the blob.
+    pub range: Range<usize>,
+    /// Why, in a sentence for the user.
+    pub reason: String,
+}
+
+/// What came out of a blob.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// The columns asked for, in the order asked for.
+    pub columns: Vec<ArrayRef>,
+    /// How many rows.
+    pub rows: usize,
+    /// The kind of each row, for changelog formats.
+    pub kinds: Option<Arc<[RowKind]>>,
+    /// How many records were read, rejected and skipped ones included.
+    pub records: usize,
+    /// How many records the format's own options skipped (`ignore-parse-errors`).
+    pub skipped: usize,
+    /// The records that could not be decoded, in order.
+    pub rejects: Vec<Reject>,
+}
+
+/// What a decoder is opened for.
+#[derive(Debug, Clone)]
+pub struct DecodeRequest<'a> {
+    /// The physical columns of the table, in declared order.
+    pub physical: &'a Schema,
+    /// Which of them are wanted, by index, in the order wanted. Others are checked for syntax only.
+    pub wanted: &'a [usize],
+    /// Format metadata columns wanted after them: key and declared type.
+    pub metadata: &'a [(String, DataType)],
+    /// The options of the format, without its prefix.
+    pub options: &'a Options,
+    /// The session time zone.
+    pub zone: chrono_tz::Tz,
+}
+
+/// Decodes blobs; keeps its buffers from blob to blob.
+pub trait Decoder: Send {
+    /// Decodes all records of the blob. An error is one of the decoder itself; bad records are rejects.
+    fn decode(&mut self, blob: &Blob) -> Result<Decoded>;
+}
+
+/// What an encoder is opened for.
+#[derive(Debug, Clone)]
+pub struct EncodeRequest<'a> {
+    /// The columns of the chunks that will come.
+    pub schema: &'a Schema,
+    /// The options of the format, without its prefix.
+    pub options: &'a Options,
+    /// The session time zone.
+    pub zone: chrono_tz::Tz,
+}
+
+/// Encodes chunks as records.
+pub trait Encoder: Send {
+    /// Appends each row as one or more records to `out`, `delimiter` after each, and to `ends` where each
+    /// record with its delimiter ends.
+    fn encode(
+        &mut self,
+        chunk: &Chunk,
+        delimiter: &[u8],
+        out: &mut Vec<u8>,
+        ends: &mut Vec<usize>,
+    ) -> Result<()>;
+}
+
+/// A format as a value: what it is called, what it takes, how it is opened.
+pub struct Format {
+    /// The name in the option `format`.
+    pub name: &'static str,
+    /// One line for the reference page.
+    pub summary: &'static str,
+    /// Its options, without its prefix.
+    pub options: &'static [OptionSpec],
+    /// Whether rows read and written may be changes other than `+I`.
+    pub changelog: bool,
+    /// Metadata keys that reading offers, with their types.
+    pub metadata: &'static [(&'static str, fn() -> DataType)],
+    /// How a reader is opened; `None` if it can only be written. Also called to check options and types.
+    pub decoder: Option<fn(&DecodeRequest<'_>) -> Result<Box<dyn Decoder>>>,
+    /// How a writer is opened; `None` if it can only be read.
+    pub encoder: Option<fn(&EncodeRequest<'_>) -> Result<Box<dyn Encoder>>>,
+}

@@ -1,0 +1,43 @@
+//! Bytes to chunks and back, one file or folder for each format.
+//!
+//! Invariant: a decoder never loses a record in silence: what it can't read is a [`Reject`] with the exact
+//! byte range and the reason. Nothing here knows connectors or does I/O.
+
+pub mod cdc;
+pub mod changelog_json;
+pub mod csv;
+pub mod display;
+pub mod json;
+pub mod raw;
+
+mod column;
+mod interface;
+mod number;
+mod parse;
+mod records;
+mod time_text;
+mod typed;
+
+pub use changelog_json::RowWriter;
+pub use display::{write_changes, write_display};
+pub use interface::{DecodeRequest, Decoded, Decoder, EncodeRequest, Encoder, Format, Reject};
+
+use tidemill_types::Result;
+
+/// The formats there are.
+pub const FORMATS: &[&Format] = &[&json::FORMAT, &csv::FORMAT, &raw::FORMAT, &cdc::DEBEZIUM, &cdc::CANAL, &cdc::MAXWELL, &cdc::OGG];
+
+/// The format of this name, or an error that lists the near ones.
+pub fn format(name: &str) -> Result<&'static Format> {
+    FORMATS.iter().find(|format| format.name == name).copied().ok_or_else(|| {
+        let names = FORMATS.iter().map(|format| format.name);
+        let all = names.clone().collect::<Vec<_>>().join(", ");
+        let hint = match tidemill_types::options::near(name, names).as_slice() {
+            [] => format!("the formats are: {all}"),
+            near => {
+                format!("did you mean {}? the formats are: {all}", tidemill_types::options::quoted_or(near))
+            }
+        };
+        tidemill_types::Error::user_hint(format!("there is no format '{name}'"), hint)
+    })
+}

@@ -1,0 +1,89 @@
+//! EXTRACT and the functions named after a field.
+//!
+//! A TIMESTAMP before 1970 is divided toward zero, as Flink does: with a time of day its hours come out
+//! negative and its day one too late.
+
+use super::times::{Times, map_times, shift_of};
+use super::unit::{
+    DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Unit, day_of_week, day_of_year, iso_day_of_week, iso_week,
+};
+use crate::bind::{Binding, Closure, Form, Want, declare};
+use std::sync::Arc;
+use tidemill_plan::{FunctionRegistry, Kernel};
+use tidemill_types::text::civil_from_days;
+use tidemill_types::{Error, Result, TypeKind};
+
+const MOMENTS: [Want; 4] = [Want::Timestamp, Want::TimestampLtz, Want::Date, Want::Time];
+
+pub(super) fn register(registry: &mut FunctionRegistry) {
+    let extract = |want| Form::made(&[Want::Text, want], TypeKind::BigInt, |b| {
+        let unit = Unit::of(b, 0)?;
+        kernel(b, unit, 1)
+    });
+    declare(registry, "EXTRACT", MOMENTS.map(extract));
+    named(registry, "YEAR", |b| kernel(b, Unit::Year, 0));
+    named(registry, "QUARTER", |b| kernel(b, Unit::Quarter, 0));
+    named(registry, "MONTH", |b| kernel(b, Unit::Month, 0));
+    named(registry, "WEEK", |b| kernel(b, Unit::Week, 0));
+    named(registry, "DAYOFYEAR", |b| kernel(b, Unit::Doy, 0));
+    named(registry, "DAYOFMONTH", |b| kernel(b, Unit::Day, 0));
+    named(registry, "DAYOFWEEK", |b| kernel(b, Unit::Dow, 0));
+    named(registry, "HOUR", |b| kernel(b, Unit::Hour, 0));
+    named(registry, "MINUTE", |b| kernel(b, Unit::Minute, 0));
+    named(registry, "SECOND", |b| kernel(b, Unit::Second, 0));
+}
+
+fn named(registry: &mut FunctionRegistry, name: &str, make: crate::bind::Make) {
+    declare(registry, name, MOMENTS.map(|want| Form::made(&[want], TypeKind::BigInt, make)));
+}
+
+fn kernel(binding: &Binding<'_>, unit: Unit, arg: usize) -> Result<Arc<dyn Kernel>> {
+    let kind = binding.args[arg].kind.clone();
+    let of_time = matches!(unit, Unit::Hour | Unit::Minute | Unit::Second | Unit::Millisecond | Unit::Epoch);
+    if matches!(kind, TypeKind::Time(_)) && !of_time {
+        return Err(Error::user(format!("a TIME has no {}", format!("{unit:?}").to_uppercase())));
+    }
+    let zone = binding.session.zone;
+    // Only plain timestamps are divided toward zero.
+    let toward_zero = matches!(kind, TypeKind::Timestamp(_));
+    Ok(Closure::total(&TypeKind::BigInt, move |args, ctx| {
+        let times = Times::new(&args[arg]);
+        let mut shift = shift_of(&kind, zone);
+        map_times(&TypeKind::BigInt, args, ctx, |row| {
+            Ok(times.ms(row).map(|ms| match unit {
+                Unit::Epoch => ms.div_euclid(SECOND_MS),
+                _ => field(unit, shift.local_from_utc_ms(ms), toward_zero),
+            }))
+        })
+    }))
+}
+
+/// A field of a wall-clock time.
+fn field(unit: Unit, ms: i64, toward_zero: bool) -> i64 {
+    let rest = |of: i64| if toward_zero { ms % of } else { ms.rem_euclid(of) };
+    match unit {
+        Unit::Hour => rest(DAY_MS) / HOUR_MS,
+        Unit::Minute => rest(HOUR_MS) / MINUTE_MS,
+        Unit::Second => rest(MINUTE_MS) / SECOND_MS,
+        Unit::Millisecond => rest(SECOND_MS),
+        _ => date_field(unit, if toward_zero { ms / DAY_MS } else { ms.div_euclid(DAY_MS) }),
+    }
+}
+
+fn date_field(unit: Unit, days: i64) -> i64 {
+    let (year, month, day) = civil_from_days(days);
+    match unit {
+        Unit::Day => day.into(),
+        Unit::Month => month.into(),
+        Unit::Quarter => i64::from(month + 2) / 3,
+        Unit::Dow => day_of_week(days),
+        Unit::IsoDow => iso_day_of_week(days),
+        Unit::Doy => day_of_year(days),
+        Unit::Week => iso_week(days).1,
+        Unit::IsoYear => iso_week(days).0,
+        Unit::Decade => year.div_euclid(10),
+        Unit::Century => (if year > 0 { year + 99 } else { year - 99 }) / 100,
+        Unit::Millennium => (if year > 0 { year + 999 } else { year - 999 }) / 1_000,
+        _ => year,
+    }
+}

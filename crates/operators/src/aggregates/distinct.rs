@@ -1,0 +1,116 @@
+//! DISTINCT: which values come into, or go out of, the counted set of a slot.
+//!
+//! Values are kept in the key encoding, so they come back as columns when sets are merged. NULL is no
+//! value: aggregates skip it.
+
+use super::{Batch, Call, without_nulls};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, BooleanArray, UInt32Array};
+use arrow_select::take::take;
+use tidemill_plan::{AggregateCall, UpdateBatch};
+use tidemill_state::CountedSets;
+use tidemill_types::key::{EncodedKeys, KeyEncoder, decode, hash};
+use tidemill_types::{Cells, Result, RowKind};
+
+/// The aggregates that share one counted set.
+pub(super) struct DistinctSet {
+    pub(super) args: Vec<usize>,
+    pub(super) filter: Option<usize>,
+    pub(super) calls: Vec<usize>,
+    encoder: KeyEncoder,
+    encoded: EncodedKeys,
+}
+
+/// Values that came into sets or went out of them.
+pub(super) struct Changes {
+    slots: Vec<u32>,
+    kinds: Vec<RowKind>,
+    args: Vec<ArrayRef>,
+}
+
+impl Changes {
+    /// Hands the values to the accumulators.
+    pub(super) fn apply(&self, calls: &[Call], which: &[usize], cells: &mut [Cells]) -> Result<()> {
+        if self.slots.is_empty() {
+            return Ok(());
+        }
+        let taken_back = self.kinds.iter().any(|kind| !kind.adds());
+        let kinds = taken_back.then_some(self.kinds.as_slice());
+        let batch = UpdateBatch { slots: &self.slots, args: &self.args, kinds, filter: None };
+        which.iter().try_for_each(|&at| {
+            let Call { accumulator, cells: range, .. } = &calls[at];
+            accumulator.update(&mut cells[range.clone()], &batch)
+        })
+    }
+}
+
+/// What a change of a count means for the aggregates.
+fn transition(before: i64, after: i64) -> Option<RowKind> {
+    match (before > 0, after > 0) {
+        (false, true) => Some(RowKind::Insert),
+        (true, false) => Some(RowKind::Delete),
+        _ => None,
+    }
+}
+
+impl DistinctSet {
+    pub(super) fn new(at: usize, call: &AggregateCall) -> Self {
+        DistinctSet {
+            args: call.args.clone(),
+            filter: call.filter,
+            calls: vec![at],
+            encoder: KeyEncoder::new(call.arg_types.iter().cloned()),
+            encoded: EncodedKeys::default(),
+        }
+    }
+
+    /// Counts the values of rows.
+    pub(super) fn add_rows(&mut self, sets: &mut CountedSets, batch: &Batch<'_>) -> Changes {
+        let args: Vec<ArrayRef> = self.args.iter().map(|&i| batch.columns[i].clone()).collect();
+        let filter: Option<BooleanArray> =
+            self.filter.map(|i| without_nulls(batch.columns[i].as_boolean()));
+        self.encoder.encode(&args, batch.slots.len(), &mut self.encoded);
+        let (mut rows, mut kinds) = (Vec::new(), Vec::new());
+        for (row, (value, &slot)) in self.encoded.iter().zip(batch.slots).enumerate() {
+            let skipped = args.first().is_some_and(|arg| arg.is_null(row))
+                || filter.as_ref().is_some_and(|filter| !filter.value(row));
+            if skipped {
+                continue;
+            }
+            let sign = batch.kinds.map_or(1, |kinds| kinds[row].sign());
+            let (before, after) = sets.add(slot, hash(value), value, sign);
+            if let Some(kind) = transition(before, after) {
+                rows.push(row as u32);
+                kinds.push(kind);
+            }
+        }
+        let slots = rows.iter().map(|&row| batch.slots[row as usize]).collect();
+        let rows = UInt32Array::from(rows);
+        let args = args
+            .iter()
+            .map(|arg| take(arg, &rows, None).expect("row numbers lie inside the chunk"))
+            .collect();
+        Changes { slots, kinds, args }
+    }
+
+    /// Adds the sets of the slots `from` to those of `to`.
+    pub(super) fn add_slots(&mut self, sets: &mut CountedSets, from: &[u32], to: &[u32]) -> Changes {
+        let (mut slots, mut kinds) = (Vec::new(), Vec::new());
+        let mut values: Vec<Box<[u8]>> = Vec::new();
+        for (&from, &to) in from.iter().zip(to) {
+            let entries: Vec<(Box<[u8]>, i64)> =
+                sets.entries(from).map(|(value, count)| (value.into(), count)).collect();
+            // The newest stands first; aggregates that depend on order see the oldest first.
+            for (value, count) in entries.into_iter().rev() {
+                let (before, after) = sets.add(to, hash(&value), &value, count);
+                if let Some(kind) = transition(before, after) {
+                    slots.push(to);
+                    kinds.push(kind);
+                    values.push(value);
+                }
+            }
+        }
+        let args = decode(self.encoder.types(), values.iter().map(AsRef::as_ref));
+        Changes { slots, kinds, args }
+    }
+}

@@ -1,0 +1,49 @@
+//! From a plan node to its running operator: the only list of all operators.
+
+use crate::calc::Calc;
+use crate::drop_update_before::DropUpdateBefore;
+use crate::expand::Expand;
+use crate::group_aggregate::GroupAggregate;
+use crate::operator::Operator;
+use crate::union::Union;
+use crate::watermark::Watermark;
+use crate::window_aggregate::WindowAggregate;
+use crate::window_assign::WindowAssign;
+use tidemill_plan::{Node, Operator as Plan};
+use tidemill_types::{Error, Result, Schema};
+
+/// What of the job an operator may depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct JobInfo {
+    /// `table.local-time-zone`.
+    pub zone: chrono_tz::Tz,
+    /// How many key groups the job has.
+    pub key_groups: u32,
+    /// How many tasks the operator has.
+    pub parallelism: u32,
+    /// Which of them this is, from 0.
+    pub task: u32,
+    /// Whether late rows are kept.
+    pub keep_late: bool,
+}
+
+/// The running operator of a plan node. Sources and sinks are the runtime's.
+pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn Operator>> {
+    let input = inputs.first().copied();
+    let first = || input.ok_or_else(|| not_here(&node.operator));
+    Ok(match &node.operator {
+        Plan::Calc { filter, project } => Box::new(Calc::new(filter.as_ref(), project)),
+        Plan::Watermark { watermark, time_column } => Box::new(Watermark::new(watermark, *time_column)),
+        Plan::WindowAggregate(plan) => Box::new(WindowAggregate::new(plan, first()?, job)?),
+        Plan::GroupAggregate(plan) => Box::new(GroupAggregate::new(plan, first()?, job)),
+        Plan::WindowAssign(spec) => Box::new(WindowAssign::new(spec, first()?)?),
+        Plan::Expand { projections } => Box::new(Expand::new(projections)),
+        Plan::DropUpdateBefore => Box::new(DropUpdateBefore),
+        Plan::Union => Box::new(Union),
+        other => return Err(not_here(other)),
+    })
+}
+
+fn not_here(plan: &Plan) -> Error {
+    Error::internal(format!("`{}` is not an operator of a task", plan.name()))
+}

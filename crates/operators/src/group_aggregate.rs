@@ -1,0 +1,222 @@
+//! Group aggregate: one row for each key, kept up to date without end.
+//!
+//! For each chunk: 1. every row finds the slot of its key; 2. the results of the touched groups are kept;
+//! 3. the rows are aggregated; 4. for each touched group the results before and after make at most one net
+//! change (`+I`, `-U +U`, `-D`), in the order in which the groups were first touched.
+//! Invariant: a group exists while its hidden number of rows is not 0. A withdrawal for a group that does
+//! not exist is dropped and counted as bad, as Flink drops it. A result that stays equal gives nothing
+//! while state has no time to live; with one it is given again.
+
+mod changes;
+
+use crate::aggregates::{Aggregates, Batch};
+use crate::build::JobInfo;
+use crate::keys::Keys;
+use crate::{Operator, OperatorContext, Output};
+use changes::Changes;
+use std::borrow::Cow;
+use tidemill_plan::stream::GroupAggregatePlan;
+use tidemill_state::{GroupTable, StateTable};
+use tidemill_types::{Chunk, Marks, Result, RowKind, Schema, WATERMARK_MAX};
+
+/// Rows in one chunk of final results.
+const FINAL_ROWS: usize = 4_096;
+
+/// The running aggregation.
+pub struct GroupAggregate {
+    keys: Keys,
+    aggregates: Aggregates,
+    table: GroupTable,
+    update_before: bool,
+    ttl_ms: i64,
+    final_only: bool,
+    row_without_input: bool,
+    next_expiry: i64,
+    slots: Vec<u32>,
+    touched: Touched,
+}
+
+/// The groups that a chunk touches.
+#[derive(Debug, Default)]
+struct Touched {
+    /// The groups in the order of their first rows.
+    slots: Vec<u32>,
+    /// The first row of each.
+    rows: Vec<u32>,
+    /// Which chunk touched each slot last.
+    stamps: Vec<u32>,
+    chunk: u32,
+}
+
+impl Touched {
+    fn collect(&mut self, slots: &[u32], capacity: usize) {
+        self.slots.clear();
+        self.rows.clear();
+        self.chunk = self.chunk.wrapping_add(1);
+        if self.chunk == 0 {
+            self.stamps.fill(0);
+            self.chunk = 1;
+        }
+        self.stamps.resize(capacity, 0);
+        for (row, &slot) in slots.iter().enumerate() {
+            let stamp = &mut self.stamps[slot as usize];
+            if *stamp != self.chunk {
+                *stamp = self.chunk;
+                self.slots.push(slot);
+                self.rows.push(row as u32);
+            }
+        }
+    }
+}
+
+impl GroupAggregate {
+    /// The operator of a plan node.
+    pub fn new(plan: &GroupAggregatePlan, input: &Schema, job: &JobInfo) -> Self {
+        let aggregates = Aggregates::new(&plan.aggregates, true);
+        let table = GroupTable::new(aggregates.kinds(), aggregates.sets(), plan.ttl_ms, job.key_groups);
+        GroupAggregate {
+            keys: Keys::new(&plan.keys, input),
+            aggregates,
+            table,
+            update_before: plan.update_before,
+            ttl_ms: plan.ttl_ms,
+            final_only: plan.final_only,
+            row_without_input: plan.row_without_input && plan.keys.is_empty() && job.task == 0,
+            next_expiry: i64::MIN,
+            slots: Vec::new(),
+            touched: Touched::default(),
+        }
+    }
+
+    fn expire(&mut self, now_ms: i64) {
+        if self.ttl_ms > 0 && now_ms >= self.next_expiry {
+            self.table.expire(now_ms);
+            self.next_expiry = now_ms.saturating_add(self.ttl_ms / 2 + 1);
+        }
+    }
+
+    fn count(&self, slot: u32) -> i64 {
+        self.aggregates.row_count(&self.table.values, slot)
+    }
+
+    /// Drops withdrawals for groups that do not exist when the row comes.
+    fn without_strays<'a>(&mut self, chunk: &'a Chunk, out: &mut Output) -> Cow<'a, Chunk> {
+        let Some(kinds) = &chunk.kinds else { return Cow::Borrowed(chunk) };
+        if kinds.iter().all(|kind| kind.adds()) {
+            return Cow::Borrowed(chunk);
+        }
+        let counts: Vec<i64> = self.touched.slots.iter().map(|&slot| self.count(slot)).collect();
+        let mut running = std::collections::HashMap::new();
+        running.extend(self.touched.slots.iter().copied().zip(counts));
+        let mut kept = Vec::with_capacity(chunk.rows);
+        for (row, slot) in self.slots.iter().enumerate() {
+            let count = running.get_mut(slot).expect("the slots of all rows were touched");
+            if *count != 0 || kinds[row].adds() {
+                *count += kinds[row].sign();
+                kept.push(row as u32);
+            }
+        }
+        if kept.len() == chunk.rows {
+            return Cow::Borrowed(chunk);
+        }
+        out.rows.bad += (chunk.rows - kept.len()) as u64;
+        self.slots = kept.iter().map(|&row| self.slots[row as usize]).collect();
+        Cow::Owned(chunk.take(&kept.into()))
+    }
+
+    fn aggregate(&mut self, chunk: &Chunk) -> Result<()> {
+        let kinds: Option<&[RowKind]> = chunk.kinds.as_deref().filter(|k| k.iter().any(|kind| !kind.adds()));
+        let batch = Batch { columns: &chunk.columns, kinds, slots: &self.slots };
+        self.aggregates.update(&mut self.table.values, &batch)
+    }
+
+    fn on_rows(&mut self, chunk: &Chunk, ctx: &OperatorContext, out: &mut Output) -> Result<Option<Chunk>> {
+        self.expire(ctx.now_ms);
+        self.keys.encode(chunk);
+        self.table.resolve(&self.keys.encoded, &self.keys.hashes, ctx.now_ms, &mut self.slots);
+        self.touched.collect(&self.slots, self.table.values.len());
+        let kept = self.without_strays(chunk, out);
+        out.rows.absorbed += kept.rows as u64;
+        if self.final_only {
+            self.aggregate(&kept)?;
+            self.drop_empty();
+            return Ok(None);
+        }
+        let touched = &self.touched.slots;
+        let existed: Vec<bool> = touched.iter().map(|&slot| self.count(slot) != 0).collect();
+        let before = match existed.contains(&true) {
+            true => Some(self.aggregates.finish(&self.table.values, touched)?),
+            false => None,
+        };
+        self.aggregate(&kept)?;
+        let touched = &self.touched.slots;
+        let exists: Vec<bool> = touched.iter().map(|&slot| self.count(slot) != 0).collect();
+        let after = self.aggregates.finish(&self.table.values, touched)?;
+        let changes = Changes {
+            existed: &existed,
+            exists: &exists,
+            before: before.as_deref().unwrap_or(&after),
+            after: &after,
+            update_before: self.update_before,
+            repeat_equal: self.ttl_ms > 0,
+        };
+        let keys: Vec<_> = self.keys.columns().iter().map(|&i| chunk.columns[i].clone()).collect();
+        let emitted = changes.chunk(&keys, &self.touched.rows);
+        self.drop_empty();
+        Ok(Some(emitted))
+    }
+
+    fn drop_empty(&mut self) {
+        for at in 0..self.touched.slots.len() {
+            let slot = self.touched.slots[at];
+            if self.count(slot) == 0 {
+                self.table.remove(slot);
+            }
+        }
+    }
+
+    /// Gives all groups at the end of a batch job.
+    fn emit_final(&mut self, out: &mut Output) -> Result<()> {
+        if self.row_without_input && self.table.is_empty() {
+            self.table.resolve(
+                &tidemill_types::key::EncodedKeys { bytes: Vec::new(), ends: vec![0] },
+                &[tidemill_types::key::hash(&[])],
+                0,
+                &mut self.slots,
+            );
+        }
+        let slots: Vec<u32> = self.table.slots().collect();
+        for slots in slots.chunks(FINAL_ROWS) {
+            let mut columns = self.keys.decode(slots.iter().map(|&slot| self.table.key(slot)));
+            columns.extend(self.aggregates.finish(&self.table.values, slots)?);
+            out.emit(Chunk::new(columns, slots.len()));
+        }
+        self.table.clear();
+        Ok(())
+    }
+}
+
+impl Operator for GroupAggregate {
+    fn on_chunk(
+        &mut self,
+        _port: usize,
+        chunk: Chunk,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<()> {
+        let changes = if chunk.rows > 0 { self.on_rows(&chunk, ctx, out)? } else { None };
+        let mut emitted = changes.unwrap_or_default();
+        if let Some(watermark) = chunk.marks.last() {
+            if self.final_only && watermark == WATERMARK_MAX {
+                self.emit_final(out)?;
+            }
+            emitted.marks = Marks::at(emitted.rows, watermark);
+        }
+        out.emit(emitted);
+        Ok(())
+    }
+
+    fn tables(&mut self) -> Vec<(&'static str, &mut dyn StateTable)> {
+        vec![("groups", &mut self.table)]
+    }
+}

@@ -1,0 +1,124 @@
+//! The plan as text: each operator with its changelog mode, upsert key, time attribute and the state it keeps.
+
+use crate::{Exchange, Node, NodeId, Operator, SinkTarget, StreamPlan, WindowKind};
+use std::fmt::Write;
+use tidemill_types::{Schema, TimeAttribute};
+
+impl StreamPlan {
+    /// The plan as a tree for each sink, inputs indented below their consumers; a node that several
+    /// consumers share is written once and referred to after that.
+    pub fn explain(&self) -> String {
+        let mut out = String::new();
+        let mut written = vec![false; self.nodes.len()];
+        for node in self.nodes.iter().filter(|node| matches!(node.operator, Operator::Sink(_))) {
+            self.write_tree(node.id, 0, &mut written, &mut out);
+        }
+        out
+    }
+
+    fn write_tree(&self, id: NodeId, depth: usize, written: &mut [bool], out: &mut String) {
+        let node = &self.nodes[id];
+        let indent = "  ".repeat(depth);
+        if written[id] {
+            writeln!(out, "{indent}{} (shared, see above)", node.uid).expect("strings take everything");
+            return;
+        }
+        written[id] = true;
+        writeln!(out, "{indent}{}", node.line()).expect("strings take everything");
+        for input in &node.inputs {
+            let below = match &input.exchange {
+                Exchange::Forward => 1,
+                exchange => {
+                    let from = &self.nodes[input.node].schema;
+                    writeln!(out, "{indent}  {}", exchange.line(from)).expect("strings take everything");
+                    2
+                }
+            };
+            self.write_tree(input.node, depth + below, written, out);
+        }
+    }
+}
+
+impl Exchange {
+    fn line(&self, schema: &Schema) -> String {
+        match self {
+            Exchange::Forward => "forward".into(),
+            Exchange::Hash(keys) => format!("exchange hash[{}]", names(schema, keys)),
+            Exchange::Single => "exchange single".into(),
+        }
+    }
+}
+
+impl Node {
+    fn line(&self) -> String {
+        let mut line = format!("{}: {} columns=[{}]", self.uid, self.operator.text(), columns(&self.schema));
+        line.push_str(&format!(", changelog={}", self.changelog));
+        if let Some(key) = &self.upsert_key {
+            line.push_str(&format!(", upsert key=[{}]", names(&self.schema, key)));
+        }
+        line.push_str(&format!(", state={}", self.operator.state()));
+        line
+    }
+}
+
+impl Operator {
+    fn text(&self) -> String {
+        match self {
+            Operator::Source(source) => format!("table={}, connector={},", source.table, source.connector),
+            Operator::Values { rows, .. } => format!("rows={rows},"),
+            Operator::Calc { filter, project } => {
+                let filter = filter.as_ref().map(|f| format!("where={f}, ")).unwrap_or_default();
+                format!("{filter}select=[{}],", list(project))
+            }
+            Operator::Watermark { watermark, .. } => format!("watermark={watermark},"),
+            Operator::WindowAssign(window) => format!("{},", window.kind),
+            Operator::WindowAggregate(plan) => {
+                format!("{}, aggregates={:?},", plan.window.kind, plan.aggregates)
+            }
+            Operator::GroupAggregate(plan) => format!("aggregates={:?},", plan.aggregates),
+            Operator::Expand { projections } => format!("projections={},", projections.len()),
+            Operator::Union | Operator::DropUpdateBefore => String::new(),
+            Operator::Sink(sink) => match &sink.target {
+                SinkTarget::Table { table, connector, .. } => {
+                    format!("table={table}, connector={connector},")
+                }
+                SinkTarget::Collect => "collect,".into(),
+            },
+        }
+    }
+
+    /// What the operator keeps, and when it lets go of it.
+    pub fn state(&self) -> String {
+        match self {
+            Operator::WindowAggregate(plan) => match &plan.window.kind {
+                WindowKind::Session { gap, .. } => {
+                    format!("open sessions, until the watermark passes their last row by {gap} ms")
+                }
+                _ => "one cell row per key and pane, until the watermark passes the last window of the pane"
+                    .into(),
+            },
+            Operator::GroupAggregate(plan) if plan.ttl_ms == 0 => "one cell row per key, for ever".into(),
+            Operator::GroupAggregate(plan) => {
+                format!("one cell row per key, {} ms after its last change", plan.ttl_ms)
+            }
+            _ => "none".into(),
+        }
+    }
+}
+
+fn list(exprs: &[crate::Expr]) -> String {
+    exprs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn names(schema: &Schema, columns: &[usize]) -> String {
+    columns.iter().map(|&i| schema.fields[i].name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn columns(schema: &Schema) -> String {
+    let column = |field: &tidemill_types::Field| match field.time {
+        Some(TimeAttribute::Rowtime) => format!("{} *ROWTIME*", field.name),
+        Some(TimeAttribute::Proctime) => format!("{} *PROCTIME*", field.name),
+        None => field.name.clone(),
+    };
+    schema.fields.iter().map(column).collect::<Vec<_>>().join(", ")
+}

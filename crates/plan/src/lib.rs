@@ -1,0 +1,25 @@
+//! Bound expressions with their vectorised evaluation, the traits of functions, and the stream plan as
+//! plain data.
+//!
+//! Invariant: nothing here knows SQL text, a concrete function or how a job runs.
+
+pub mod aggregate;
+pub mod datum;
+pub mod eval;
+pub mod explain;
+pub mod expr;
+pub mod function;
+pub mod stream;
+pub mod window;
+
+pub use aggregate::{Accumulator, AggregateCall, AggregateFunction, BoundAggregate, UpdateBatch};
+pub use datum::Datum;
+pub use eval::EvalContext;
+pub use expr::Expr;
+pub use function::{
+    ArgumentInfo, BindCall, BoundScalar, CastMode, FunctionRegistry, Kernel, ScalarFunction, SessionInfo,
+};
+pub use stream::{
+    ChangelogMode, Exchange, Input, Node, NodeId, Operator, SinkPlan, SinkTarget, SourcePlan, StreamPlan,
+};
+pub use window::{WindowKind, WindowProperty, WindowSpec};

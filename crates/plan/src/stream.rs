@@ -1,0 +1,272 @@
+//! The stream plan: operators, the exchanges between them, and what flows on them, as plain data.
+//!
+//! Invariant: nodes are in topological order; a node's inputs have smaller ids. Column indices refer to the
+//! schema of the input node.
+
+use crate::{AggregateCall, Expr, WindowProperty, WindowSpec};
+use arrow_array::ArrayRef;
+use std::fmt;
+use tidemill_types::{DataType, Options, Schema};
+
+/// The index of a node in its plan.
+pub type NodeId = usize;
+
+/// A whole job.
+#[derive(Debug, Clone, Default)]
+pub struct StreamPlan {
+    /// The nodes in topological order.
+    pub nodes: Vec<Node>,
+}
+
+/// One operator of a job.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its place in the plan.
+    pub id: NodeId,
+    /// A name that stays the same when the rest of the pipeline changes.
+    pub uid: String,
+    /// What it does.
+    pub operator: Operator,
+    /// Where its rows come from, one for each port. A [`Operator::Union`] has many.
+    pub inputs: Vec<Input>,
+    /// The columns it gives.
+    pub schema: Schema,
+    /// The kinds of change it gives.
+    pub changelog: ChangelogMode,
+    /// Columns that identify a row in its changelog.
+    pub upsert_key: Option<Vec<usize>>,
+}
+
+/// An edge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// The node above.
+    pub node: NodeId,
+    /// How rows get from its tasks to this node's tasks.
+    pub exchange: Exchange,
+}
+
+/// How rows get from task to task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exchange {
+    /// Inside the same task, without a queue.
+    Forward,
+    /// By the key group of these columns.
+    Hash(Vec<usize>),
+    /// All to one task.
+    Single,
+}
+
+/// Which kinds of change a node gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChangelogMode {
+    /// Whether it gives `+U` (and `-U` if `update_before`).
+    pub update: bool,
+    /// Whether `-U` goes before each `+U`.
+    pub update_before: bool,
+    /// Whether it gives `-D`.
+    pub delete: bool,
+}
+
+impl ChangelogMode {
+    /// Inserts only.
+    pub const APPEND: ChangelogMode = ChangelogMode { update: false, update_before: false, delete: false };
+    /// Every kind.
+    pub const RETRACT: ChangelogMode = ChangelogMode { update: true, update_before: true, delete: true };
+    /// Without `-U`.
+    pub const UPSERT: ChangelogMode = ChangelogMode { update: true, update_before: false, delete: true };
+
+    /// Whether it is inserts only.
+    pub fn append_only(self) -> bool {
+        self == ChangelogMode::APPEND
+    }
+
+    /// The kinds of both.
+    pub fn union(self, other: ChangelogMode) -> ChangelogMode {
+        ChangelogMode {
+            update: self.update || other.update,
+            update_before: self.update_before || other.update_before,
+            delete: self.delete || other.delete,
+        }
+    }
+}
+
+impl fmt::Display for ChangelogMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[I")?;
+        f.write_str(if self.update && self.update_before { ",UB" } else { "" })?;
+        f.write_str(if self.update { ",UA" } else { "" })?;
+        f.write_str(if self.delete { ",D]" } else { "]" })
+    }
+}
+
+/// What a node does.
+#[derive(Debug, Clone)]
+pub enum Operator {
+    /// Reads a table. Gives the wanted physical columns, then the metadata columns.
+    Source(SourcePlan),
+    /// Gives constant rows once.
+    Values {
+        /// One array for each column.
+        columns: Vec<ArrayRef>,
+        /// How many rows.
+        rows: usize,
+    },
+    /// Keeps rows for which the filter is TRUE and computes columns.
+    Calc {
+        /// Absent: keeps all.
+        filter: Option<Expr>,
+        /// The columns it gives.
+        project: Vec<Expr>,
+    },
+    /// Raises the watermark by an expression over each row, after the row.
+    Watermark {
+        /// Gives the watermark (a timestamp).
+        watermark: Expr,
+        /// The time attribute; NULL in it ends the run.
+        time_column: usize,
+    },
+    /// Gives each row once for each of its windows with start, end and time behind its columns.
+    WindowAssign(WindowSpec),
+    /// Aggregates windows. Gives keys, aggregates, then the properties.
+    WindowAggregate(WindowAggregatePlan),
+    /// Aggregates without windows. Gives keys, then aggregates.
+    GroupAggregate(GroupAggregatePlan),
+    /// Gives each row once for each projection (grouping sets).
+    Expand {
+        /// The projections; all of the node's schema.
+        projections: Vec<Vec<Expr>>,
+    },
+    /// All rows of all inputs.
+    Union,
+    /// Drops `-U` rows in front of a consumer that does not want them.
+    DropUpdateBefore,
+    /// Writes a table or hands rows to the caller.
+    Sink(SinkPlan),
+}
+
+/// A table to read.
+#[derive(Debug, Clone)]
+pub struct SourcePlan {
+    /// The table's name, for messages.
+    pub table: String,
+    /// The connector's name.
+    pub connector: String,
+    /// The connector's and format's options as given.
+    pub options: Options,
+    /// The physical columns in declared order.
+    pub physical: Schema,
+    /// The physical columns wanted, by index, in the order given.
+    pub wanted: Vec<usize>,
+    /// The metadata columns wanted: key and the connector's or format's type of it.
+    pub metadata: Vec<(String, DataType)>,
+    /// The columns of PARTITIONED BY.
+    pub partition_by: Vec<String>,
+    /// Whether it ends by itself.
+    pub bounded: bool,
+}
+
+/// A table to write, or the caller.
+#[derive(Debug, Clone)]
+pub struct SinkPlan {
+    /// Where rows go.
+    pub target: SinkTarget,
+    /// What a NULL in a NOT NULL column does: fail, or drop the row.
+    pub not_null: NotNullEnforcer,
+    /// The columns that are NOT NULL in the target.
+    pub not_null_columns: Vec<usize>,
+}
+
+/// What a NULL in a NOT NULL column of a sink does (`table.exec.sink.not-null-enforcer`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotNullEnforcer {
+    /// The run fails.
+    Error,
+    /// The row is dropped.
+    Drop,
+}
+
+/// Where rows go.
+#[derive(Debug, Clone)]
+pub enum SinkTarget {
+    /// A table's connector.
+    Table {
+        /// The table's name, for messages.
+        table: String,
+        /// The connector's name.
+        connector: String,
+        /// The connector's and format's options as given.
+        options: Options,
+        /// The columns of PARTITIONED BY.
+        partition_by: Vec<String>,
+        /// The columns of the primary key.
+        primary_key: Vec<usize>,
+        /// INSERT OVERWRITE.
+        overwrite: bool,
+    },
+    /// The one who ran the SELECT.
+    Collect,
+}
+
+/// Aggregation of windows.
+#[derive(Debug, Clone)]
+pub struct WindowAggregatePlan {
+    /// The windows.
+    pub window: WindowSpec,
+    /// The input columns of the key.
+    pub keys: Vec<usize>,
+    /// The aggregates.
+    pub aggregates: Vec<AggregateCall>,
+    /// The window columns given behind the aggregates.
+    pub properties: Vec<WindowProperty>,
+    /// Whether input rows may be taken back.
+    pub retract: bool,
+}
+
+/// Aggregation of groups that never end.
+#[derive(Debug, Clone)]
+pub struct GroupAggregatePlan {
+    /// The input columns of the key.
+    pub keys: Vec<usize>,
+    /// The aggregates.
+    pub aggregates: Vec<AggregateCall>,
+    /// Whether input rows may be taken back.
+    pub retract: bool,
+    /// Whether `-U` must go before each `+U`.
+    pub update_before: bool,
+    /// `table.exec.state.ttl`; 0: for ever.
+    pub ttl_ms: i64,
+    /// Batch: only the final rows, as inserts, at the end of input.
+    pub final_only: bool,
+    /// One row even without input (batch mode without GROUP BY).
+    pub row_without_input: bool,
+}
+
+impl StreamPlan {
+    /// Adds a node; its id and uid are set here.
+    pub fn push(&mut self, mut node: Node) -> NodeId {
+        node.id = self.nodes.len();
+        node.uid = format!("{}-{}", node.operator.name(), node.id);
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+}
+
+impl Operator {
+    /// Its name in EXPLAIN and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Operator::Source(_) => "source",
+            Operator::Values { .. } => "values",
+            Operator::Calc { .. } => "calc",
+            Operator::Watermark { .. } => "watermark",
+            Operator::WindowAssign(_) => "window-assign",
+            Operator::WindowAggregate(_) => "window-aggregate",
+            Operator::GroupAggregate(_) => "group-aggregate",
+            Operator::Expand { .. } => "expand",
+            Operator::Union => "union",
+            Operator::DropUpdateBefore => "drop-update-before",
+            Operator::Sink(_) => "sink",
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Counters that tasks publish and anyone may read while the job runs.
+//!
+//! Invariant: each counter has one writer; readers see values that may be a step old, never torn.
+
+use crate::lane::Lane;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use tidemill_operators::RowCounters;
+use tidemill_types::WATERMARK_NONE;
+
+/// The counters of one operator in one task.
+#[derive(Debug)]
+pub(crate) struct TaskCounters {
+    rows: [AtomicU64; 8],
+    busy_ns: AtomicU64,
+    watermark: AtomicI64,
+    state_bytes: AtomicUsize,
+}
+
+impl Default for TaskCounters {
+    fn default() -> Self {
+        TaskCounters {
+            rows: Default::default(),
+            busy_ns: AtomicU64::new(0),
+            watermark: AtomicI64::new(WATERMARK_NONE),
+            state_bytes: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl TaskCounters {
+    /// Publishes the counters of an operator.
+    pub(crate) fn publish(&self, rows: &RowCounters, busy_ns: u64, watermark: i64) {
+        let values = [
+            rows.input,
+            rows.forwarded,
+            rows.absorbed,
+            rows.filtered,
+            rows.late,
+            rows.bad,
+            rows.buffered,
+            rows.emitted,
+        ];
+        self.rows.iter().zip(values).for_each(|(counter, value)| counter.store(value, Relaxed));
+        self.busy_ns.store(busy_ns, Relaxed);
+        self.watermark.store(watermark, Relaxed);
+    }
+
+    /// Publishes how much state the operator holds.
+    pub(crate) fn publish_state(&self, bytes: usize) {
+        self.state_bytes.store(bytes, Relaxed);
+    }
+
+    fn rows(&self) -> RowCounters {
+        let [input, forwarded, absorbed, filtered, late, bad, buffered, emitted] =
+            [0, 1, 2, 3, 4, 5, 6, 7].map(|at: usize| self.rows[at].load(Relaxed));
+        RowCounters { input, forwarded, absorbed, filtered, late, bad, buffered, emitted }
+    }
+}
+
+/// The counters of one source reader.
+#[derive(Debug, Default)]
+pub(crate) struct SourceCounters {
+    pub(crate) bytes: AtomicU64,
+    pub(crate) blobs: AtomicU64,
+    pub(crate) retries: AtomicU64,
+}
+
+/// All counters of a job and where to look for the rest.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    pub(crate) operators: Vec<OperatorEntry>,
+    pub(crate) sources: Vec<(String, Arc<SourceCounters>)>,
+    state_bytes_peak: AtomicUsize,
+}
+
+/// One operator of the plan with the counters of all its tasks and the lanes into it.
+#[derive(Debug)]
+pub(crate) struct OperatorEntry {
+    pub(crate) uid: String,
+    pub(crate) name: String,
+    pub(crate) tasks: Vec<Arc<TaskCounters>>,
+    pub(crate) lanes: Vec<Arc<Lane>>,
+}
+
+/// What a job has done so far.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct JobMetrics {
+    /// Each operator, in plan order.
+    pub operators: Vec<OperatorMetrics>,
+    /// Each source, in plan order.
+    pub sources: Vec<SourceMetrics>,
+    /// The state of all operators, in bytes.
+    pub state_bytes: usize,
+    /// The highest of `state_bytes` that was seen.
+    pub state_bytes_peak: usize,
+}
+
+/// What an operator has done so far, over all its tasks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperatorMetrics {
+    /// The operator's stable name.
+    pub uid: String,
+    /// What it does.
+    pub name: String,
+    /// How many tasks run it.
+    pub tasks: usize,
+    /// Where its rows went. For a source, `input` counts records and `emitted` rows.
+    pub rows: RowCounters,
+    /// How long it computed, in nanoseconds over all tasks.
+    pub busy_ns: u64,
+    /// The lowest watermark among its tasks.
+    pub watermark: i64,
+    /// How full the fullest lane into it is, from 0 to 1.
+    pub queue_fill: f64,
+    /// The state it holds, in bytes.
+    pub state_bytes: usize,
+}
+
+/// What a source has read so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceMetrics {
+    /// The table.
+    pub table: String,
+    /// Bytes fetched.
+    pub bytes: u64,
+    /// Blobs or chunks fetched.
+    pub blobs: u64,
+    /// How often a failed fetch was tried again.
+    pub retries: u64,
+}
+
+impl Registry {
+    /// The counters as they stand.
+    pub(crate) fn snapshot(&self) -> JobMetrics {
+        let operators: Vec<OperatorMetrics> = self.operators.iter().map(OperatorEntry::metrics).collect();
+        let state_bytes = operators.iter().map(|operator| operator.state_bytes).sum();
+        let state_bytes_peak = self.state_bytes_peak.fetch_max(state_bytes, Relaxed).max(state_bytes);
+        let sources = self.sources.iter().map(|(table, counters)| SourceMetrics {
+            table: table.clone(),
+            bytes: counters.bytes.load(Relaxed),
+            blobs: counters.blobs.load(Relaxed),
+            retries: counters.retries.load(Relaxed),
+        });
+        JobMetrics { operators, sources: sources.collect(), state_bytes, state_bytes_peak }
+    }
+
+    /// Looks at the state's size, for its peak.
+    pub(crate) fn sample_state(&self) {
+        let tasks = self.operators.iter().flat_map(|operator| &operator.tasks);
+        let bytes = tasks.map(|task| task.state_bytes.load(Relaxed)).sum();
+        self.state_bytes_peak.fetch_max(bytes, Relaxed);
+    }
+}
+
+impl OperatorEntry {
+    fn metrics(&self) -> OperatorMetrics {
+        let mut rows = RowCounters::default();
+        self.tasks.iter().for_each(|task| add(&mut rows, &task.rows()));
+        OperatorMetrics {
+            uid: self.uid.clone(),
+            name: self.name.clone(),
+            tasks: self.tasks.len(),
+            rows,
+            busy_ns: self.tasks.iter().map(|task| task.busy_ns.load(Relaxed)).sum(),
+            watermark: self.tasks.iter().map(|t| t.watermark.load(Relaxed)).min().unwrap_or(WATERMARK_NONE),
+            queue_fill: self.lanes.iter().map(|lane| lane.fill()).fold(0.0, f64::max),
+            state_bytes: self.tasks.iter().map(|task| task.state_bytes.load(Relaxed)).sum(),
+        }
+    }
+}
+
+fn add(to: &mut RowCounters, from: &RowCounters) {
+    to.input += from.input;
+    to.forwarded += from.forwarded;
+    to.absorbed += from.absorbed;
+    to.filtered += from.filtered;
+    to.late += from.late;
+    to.bad += from.bad;
+    to.buffered += from.buffered;
+    to.emitted += from.emitted;
+}

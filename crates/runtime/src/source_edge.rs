@@ -1,0 +1,167 @@
+//! The asynchronous half of a source: fetches, tries again after failures, notices silent splits, stops.
+//!
+//! Invariant: a fetch waits only while the queue has room, so time spent under back-pressure never makes a
+//! split look silent.
+
+use crate::job::{Phase, PhaseWatch};
+use crate::metrics::SourceCounters;
+use crate::options::Retry;
+use crate::source_queue::{Payload, SourceQueue};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tidemill_connector::{Fetched, OpenSource};
+use tidemill_types::{Clock, Error, Result};
+use tokio::time::sleep;
+
+/// How often silence is looked for, within a timeout.
+const IDLE_CHECKS: u32 = 4;
+/// The longest time between two looks.
+const IDLE_CHECK_MAX: Duration = Duration::from_secs(1);
+
+/// A source with all that its reader needs.
+pub struct Reader {
+    /// The source.
+    pub open: OpenSource,
+    /// Where its items go.
+    pub queue: Arc<SourceQueue>,
+    /// What the job is doing.
+    pub phase: PhaseWatch,
+    /// Tells when a split was heard last.
+    pub clock: Arc<dyn Clock>,
+    /// How long a split may be silent.
+    pub idle_timeout: Option<Duration>,
+    /// How failed fetches are made again.
+    pub retry: Retry,
+    /// Its counters.
+    pub counters: Arc<SourceCounters>,
+}
+
+/// How reading went on.
+enum Next {
+    Fetched(Result<Fetched>),
+    CheckIdle,
+    Phase(Phase),
+}
+
+impl Reader {
+    /// Reads until the end, a stop or an error.
+    pub async fn run(mut self) -> Result<()> {
+        let mut splits = Splits { heard: BTreeMap::new(), timeout: self.idle_timeout };
+        splits.hear(0, self.clock.now_ms());
+        let mut attempts = Attempts::new(self.retry);
+        loop {
+            match self.next(&splits).await {
+                Next::Fetched(Ok(Fetched::End)) => {
+                    self.queue.end(true);
+                    return Ok(());
+                }
+                Next::Fetched(Ok(fetched)) => {
+                    attempts = Attempts::new(self.retry);
+                    self.take(fetched, &mut splits);
+                }
+                Next::Fetched(Err(error)) => {
+                    self.counters.retries.fetch_add(1, Relaxed);
+                    tokio::select! {
+                        biased;
+                        _ = self.phase.leaves_running() => {}
+                        waited = attempts.pause(error) => waited?,
+                    }
+                }
+                Next::CheckIdle => {
+                    let silent = splits.silent(self.clock.now_ms());
+                    silent.into_iter().for_each(|split| self.queue.push(split, Payload::Idle));
+                }
+                Next::Phase(Phase::Stopping { drain }) => {
+                    self.queue.end(drain);
+                    return Ok(());
+                }
+                Next::Phase(_) => return Ok(()),
+            }
+        }
+    }
+
+    async fn next(&mut self, splits: &Splits) -> Next {
+        let (queue, source) = (&self.queue, &mut self.open.source);
+        tokio::select! {
+            biased;
+            phase = self.phase.leaves_running() => Next::Phase(phase),
+            fetched = async { queue.space().await; source.next().await } => Next::Fetched(fetched),
+            () = sleep(splits.check_pause()), if splits.watches() => Next::CheckIdle,
+        }
+    }
+
+    fn take(&mut self, fetched: Fetched, splits: &mut Splits) {
+        let (split, payload) = match fetched {
+            Fetched::Blob(blob) => {
+                self.counters.bytes.fetch_add(blob.blob.bytes.len() as u64, Relaxed);
+                let split = if self.open.watermark_per_split { blob.place.split_index } else { 0 };
+                (split, Payload::Blob(blob))
+            }
+            Fetched::Rows(chunk) => (0, Payload::Rows(chunk)),
+            Fetched::End => return,
+        };
+        self.counters.blobs.fetch_add(1, Relaxed);
+        splits.hear(split, self.clock.now_ms());
+        self.queue.push(split, payload);
+    }
+}
+
+/// When each split was heard last; `None` while it counts as silent.
+struct Splits {
+    heard: BTreeMap<u32, Option<i64>>,
+    timeout: Option<Duration>,
+}
+
+impl Splits {
+    fn hear(&mut self, split: u32, now_ms: i64) {
+        self.heard.insert(split, Some(now_ms));
+    }
+
+    fn watches(&self) -> bool {
+        self.timeout.is_some() && self.heard.values().any(Option::is_some)
+    }
+
+    fn check_pause(&self) -> Duration {
+        let pause = self.timeout.unwrap_or(IDLE_CHECK_MAX) / IDLE_CHECKS;
+        pause.clamp(Duration::from_millis(1), IDLE_CHECK_MAX)
+    }
+
+    /// The splits that have just fallen silent.
+    fn silent(&mut self, now_ms: i64) -> Vec<u32> {
+        let Some(timeout) = self.timeout else { return Vec::new() };
+        let mut silent = Vec::new();
+        for (&split, heard) in &mut self.heard {
+            if heard.is_some_and(|at| now_ms - at >= timeout.as_millis() as i64) {
+                *heard = None;
+                silent.push(split);
+            }
+        }
+        silent
+    }
+}
+
+/// Counts failures in a row.
+pub struct Attempts {
+    retry: Retry,
+    made: u32,
+}
+
+impl Attempts {
+    /// None so far.
+    pub fn new(retry: Retry) -> Self {
+        Attempts { retry, made: 0 }
+    }
+
+    /// Waits before the next attempt, or gives the error back if there is to be none.
+    pub async fn pause(&mut self, error: Error) -> Result<()> {
+        self.made += 1;
+        if !matches!(error, Error::External { retryable: true, .. }) || self.made >= self.retry.attempts_max {
+            return Err(error);
+        }
+        let doubled = self.retry.pause.saturating_mul(1 << (self.made - 1).min(20));
+        sleep(doubled.min(self.retry.pause_max)).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! The combined watermark of many inputs: the minimum over those that are neither idle nor ended.
+//!
+//! Invariant: the combined watermark never falls, and the marks given out rise strictly over it. An input
+//! that comes back from idleness behind the combined watermark holds it back only once it has caught up.
+//! Source of the rule: Flink's `StatusWatermarkValve`.
+
+use tidemill_types::{Marks, WATERMARK_MAX, WATERMARK_NONE};
+
+#[derive(Debug, Clone, Copy)]
+struct Input {
+    watermark: i64,
+    idle: bool,
+    /// Whether it takes part in the minimum.
+    aligned: bool,
+}
+
+/// The watermarks of a number of inputs.
+#[derive(Debug, Clone)]
+pub struct InputWatermarks {
+    inputs: Vec<Input>,
+    combined: i64,
+}
+
+impl InputWatermarks {
+    /// So many inputs without a watermark yet.
+    pub fn new(inputs: usize) -> Self {
+        let mut watermarks = InputWatermarks { inputs: Vec::new(), combined: WATERMARK_NONE };
+        (0..inputs).for_each(|_| {
+            watermarks.add();
+        });
+        watermarks
+    }
+
+    /// One more input; the combined watermark stands still until it has caught up.
+    pub fn add(&mut self) -> usize {
+        self.inputs.push(Input { watermark: WATERMARK_NONE, idle: false, aligned: true });
+        self.inputs.len() - 1
+    }
+
+    /// The combined watermark.
+    pub fn combined(&self) -> i64 {
+        self.combined
+    }
+
+    /// Whether all inputs are idle (or ended, but not all ended).
+    pub fn idle(&self) -> bool {
+        self.inputs.iter().all(|input| input.idle || input.watermark == WATERMARK_MAX)
+            && self.inputs.iter().any(|input| input.idle)
+    }
+
+    /// Rows and marks come in at an input; gives the marks of the combined watermark at the same rows.
+    /// Marks that do not rise over the input's watermark are skipped: this is where the running maximum of
+    /// a source that was decoded in parallel is completed.
+    pub fn advance(&mut self, input: usize, marks: &Marks) -> Marks {
+        self.wake(input);
+        let others = self.minimum_without(input);
+        let mut out = Marks::none();
+        for mark in marks.iter() {
+            let own = &mut self.inputs[input];
+            if mark.watermark <= own.watermark {
+                continue;
+            }
+            own.watermark = mark.watermark;
+            own.aligned |= own.watermark >= self.combined;
+            let combined = match others {
+                _ if !own.aligned => continue,
+                Some(others) => others.min(own.watermark),
+                None if own.watermark < WATERMARK_MAX => own.watermark,
+                None => self.target(),
+            };
+            if let Some(risen) = self.raise(combined) {
+                out.push(mark.row, risen);
+            }
+        }
+        out
+    }
+
+    /// The input falls silent; gives the combined watermark if it rises by that.
+    pub fn set_idle(&mut self, input: usize) -> Option<i64> {
+        self.inputs[input].idle = true;
+        self.raise(self.target())
+    }
+
+    /// The input has been read to its end; gives the combined watermark if it rises by that.
+    pub fn end(&mut self, input: usize) -> Option<i64> {
+        self.inputs[input] = Input { watermark: WATERMARK_MAX, idle: false, aligned: true };
+        self.raise(self.target())
+    }
+
+    fn wake(&mut self, input: usize) {
+        let own = &mut self.inputs[input];
+        if own.idle {
+            own.idle = false;
+            own.aligned = own.watermark >= self.combined;
+        }
+    }
+
+    fn raise(&mut self, to: i64) -> Option<i64> {
+        (to > self.combined).then(|| {
+            self.combined = to;
+            to
+        })
+    }
+
+    /// What the combined watermark may rise to: the end if all have ended, else the minimum over the inputs
+    /// that take part, else, if all are idle, the highest of them.
+    fn target(&self) -> i64 {
+        let open = || self.inputs.iter().filter(|input| input.watermark < WATERMARK_MAX);
+        match self.minimum_without(usize::MAX) {
+            Some(minimum) => minimum,
+            None if open().next().is_none() => WATERMARK_MAX,
+            None => open().filter(|input| input.idle).map(|input| input.watermark).max().unwrap_or(WATERMARK_NONE),
+        }
+    }
+
+    /// The minimum over all inputs but one that take part and have not ended.
+    fn minimum_without(&self, input: usize) -> Option<i64> {
+        let takes_part = |other: &Input| !other.idle && other.aligned && other.watermark < WATERMARK_MAX;
+        let others = self.inputs.iter().enumerate().filter(|(i, other)| *i != input && takes_part(other));
+        others.map(|(_, other)| other.watermark).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks(pairs: &[(u32, i64)]) -> Marks {
+        let mut marks = Marks::none();
+        pairs.iter().for_each(|&(row, watermark)| marks.push(row, watermark));
+        marks
+    }
+
+    #[test]
+    fn the_combined_watermark_is_the_minimum_and_stands_where_it_rises() {
+        let mut w = InputWatermarks::new(2);
+        assert_eq!(w.advance(0, &marks(&[(1, 10), (2, 30)])), Marks::none());
+        assert_eq!(w.advance(1, &marks(&[(3, 5), (4, 20), (6, 40), (7, 50)])), marks(&[(3, 5), (4, 20), (6, 30)]));
+        assert_eq!(w.combined(), 30);
+    }
+
+    #[test]
+    fn lower_marks_are_skipped() {
+        let mut w = InputWatermarks::new(1);
+        assert_eq!(w.advance(0, &marks(&[(1, 10)])), marks(&[(1, 10)]));
+        assert_eq!(w.advance(0, &marks(&[(1, 5), (2, 11)])), marks(&[(2, 11)]));
+    }
+
+    #[test]
+    fn an_idle_or_ended_input_holds_nothing_back() {
+        let mut w = InputWatermarks::new(2);
+        w.advance(0, &marks(&[(1, 10)]));
+        assert_eq!(w.set_idle(1), Some(10));
+        assert_eq!(w.advance(0, &marks(&[(0, 20)])), marks(&[(0, 20)]));
+        assert_eq!(w.advance(1, &marks(&[(1, 7)])), Marks::none());
+        assert_eq!(w.advance(0, &marks(&[(0, 30)])), marks(&[(0, 30)]), "it has to catch up first");
+        assert_eq!(w.advance(1, &marks(&[(1, 35)])), Marks::none());
+        assert_eq!(w.advance(0, &marks(&[(0, 50)])), marks(&[(0, 35)]));
+        assert_eq!(w.end(1), Some(50));
+        assert_eq!(w.end(0), Some(WATERMARK_MAX));
+    }
+
+    #[test]
+    fn an_ended_and_an_idle_input_are_not_the_end() {
+        let mut w = InputWatermarks::new(2);
+        w.advance(0, &marks(&[(1, 10)]));
+        w.set_idle(0);
+        assert!(w.idle());
+        assert_eq!(w.end(1), None);
+        assert_eq!(w.combined(), 10);
+    }
+}

@@ -1,0 +1,111 @@
+//! From the syntax tree to the stream plan: names resolved, Flink's types derived, every cast explicit.
+//!
+//! Nodes are pushed bottom-up while a query is bound; a [`Relation`] says which node gives a query's rows
+//! and what its columns are called. Table scans and views are bound once per job and shared.
+//! Invariant: binding does no I/O; the same text under the same session gives the same plan.
+
+mod aggregate;
+mod call;
+mod call_text;
+mod columns;
+mod expr;
+mod fingerprint;
+mod fold;
+mod from;
+mod grouping;
+mod insert;
+mod legacy_window;
+mod literal;
+mod query;
+mod relation;
+mod scan;
+mod scope;
+mod select;
+mod setop;
+mod table_function;
+pub(crate) mod types;
+mod values;
+
+pub(crate) use fingerprint::fingerprint;
+pub use relation::{Relation, RelationColumn, Windowing};
+
+use crate::catalog::Session;
+use crate::diagnostic::Diagnostic;
+use crate::span::Span;
+use std::collections::HashMap;
+use tidemill_plan::{ChangelogMode, Exchange, Input, Node, NodeId, Operator, StreamPlan};
+use tidemill_types::Schema;
+
+/// What binding gives, or where and why it stops.
+pub(crate) type Bound<T> = Result<T, Diagnostic>;
+
+/// How deep views and queries may nest.
+const VIEW_DEPTH_MAX: usize = 64;
+
+/// Binds the statements of one job.
+pub(crate) struct Binder<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) plan: StreamPlan,
+    scans: HashMap<String, Relation>,
+    common_tables: Vec<(String, Relation)>,
+    view_depth: usize,
+}
+
+impl<'a> Binder<'a> {
+    pub(crate) fn new(session: &'a Session) -> Self {
+        Binder { session, plan: StreamPlan::default(), scans: HashMap::new(), common_tables: Vec::new(), view_depth: 0 }
+    }
+
+    /// Adds a node over inputs; the changelog mode and key are the caller's to know.
+    fn push(&mut self, operator: Operator, inputs: Vec<Input>, schema: Schema, traits: NodeTraits) -> NodeId {
+        self.plan.push(Node {
+            id: 0,
+            uid: String::new(),
+            operator,
+            inputs,
+            schema,
+            changelog: traits.changelog,
+            upsert_key: traits.upsert_key,
+        })
+    }
+
+    /// Adds a node that gets its one input's rows in the same task.
+    fn push_forward(&mut self, operator: Operator, input: NodeId, schema: Schema, traits: NodeTraits) -> NodeId {
+        self.push(operator, vec![Input { node: input, exchange: Exchange::Forward }], schema, traits)
+    }
+}
+
+/// The scope of these columns.
+pub(crate) fn scope_of(columns: &[RelationColumn]) -> scope::Scope<'_> {
+    scope::Scope { columns }
+}
+
+/// What a node promises of its changelog.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeTraits {
+    pub(crate) changelog: ChangelogMode,
+    pub(crate) upsert_key: Option<Vec<usize>>,
+}
+
+impl NodeTraits {
+    pub(crate) fn append() -> Self {
+        NodeTraits { changelog: ChangelogMode::APPEND, upsert_key: None }
+    }
+}
+
+/// An error of a lower layer, placed at what was bound.
+pub(crate) fn at(span: Span) -> impl Fn(tidemill_types::Error) -> Diagnostic {
+    move |error| {
+        let diagnostic = Diagnostic::new(span, error.to_string());
+        match error.hint() {
+            Some(hint) => diagnostic.with_hint(hint),
+            None => diagnostic,
+        }
+    }
+}
+
+/// The refusal of a construct that Flink has and this version has not.
+pub(crate) fn unsupported(span: Span, what: &str) -> Diagnostic {
+    Diagnostic::new(span, format!("{what} is not supported by this version of tidemill"))
+        .with_hint("docs/flink-compatibility.md lists what is supported; the same file runs on Apache Flink")
+}

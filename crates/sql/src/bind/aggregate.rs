@@ -1,0 +1,512 @@
+//! GROUP BY: the projection below it, the aggregate itself, and the projection above it.
+//!
+//! 1. The keys are bound over the input; window columns among them make it a window aggregate.
+//! 2. SELECT and HAVING are bound above the grouping; that finds the aggregates.
+//! 3. Below: one projection of keys, arguments, filters and the time column, and an Expand for grouping sets.
+//! 4. The aggregate, then HAVING and SELECT as one projection with final column indices.
+
+use super::expr::Env;
+use super::grouping::{CALL_BASE, GroupWindow, Grouping, PROPERTY_BASE, SET_NUMBER};
+use super::literal::bigint;
+use super::scope::Scope;
+use super::select::Item;
+use super::{Binder, Bound, NodeTraits, Relation, RelationColumn, Windowing, fingerprint, legacy_window, unsupported};
+use crate::ast::{self, GroupItemKind, Select};
+use crate::diagnostic::Diagnostic;
+use crate::span::Span;
+use tidemill_plan::stream::{GroupAggregatePlan, WindowAggregatePlan};
+use tidemill_plan::{
+    AggregateCall, ChangelogMode, Exchange, Expr, Input, NodeId, Operator, WindowKind, WindowProperty, WindowSpec,
+};
+use tidemill_types::{Field, Schema, TypeKind};
+
+/// The columns of the projection below an aggregate; equal expressions share one.
+#[derive(Default)]
+struct Below {
+    exprs: Vec<Expr>,
+}
+
+impl Below {
+    fn add(&mut self, expr: &Expr) -> usize {
+        let wanted = fingerprint(expr);
+        let place = self.exprs.iter().position(|known| fingerprint(known) == wanted && !known.volatile());
+        place.unwrap_or_else(|| {
+            self.exprs.push(expr.clone());
+            self.exprs.len() - 1
+        })
+    }
+}
+
+/// An aggregate over its projection: where each provisional column ended up.
+struct Placed {
+    node: NodeId,
+    calls: usize,
+    call_count: usize,
+    set_number: Option<usize>,
+}
+
+impl Binder<'_> {
+    /// Binds a SELECT with GROUP BY, HAVING or aggregates.
+    pub(crate) fn bind_aggregation(
+        &mut self,
+        select: &Select,
+        input: &Relation,
+        filter: Option<Expr>,
+        items: &[Item],
+    ) -> Bound<Relation> {
+        let scope = Scope::of(input);
+        let mut grouping = self.grouping(select, input, scope)?;
+        let mut env = Env { scope, grouping: Some(&mut grouping) };
+        let exprs = items.iter().map(|item| self.bind_grouped_item(item, &mut env)).collect::<Bound<Vec<_>>>()?;
+        let having =
+            select.having.as_ref().map(|having| self.bind_condition(having, &mut env, "HAVING")).transpose()?;
+        let placed = self.aggregate(&grouping, input, filter, select)?;
+        let exprs: Vec<Expr> = exprs.iter().map(|expr| placed.settle(expr)).collect();
+        let having = having.map(|having| placed.settle(&having));
+        let output = self.aggregate_relation(&grouping, &placed);
+        let names = items.iter().map(|item| item.name.clone()).collect();
+        Ok(self.project(&output, having, exprs, names))
+    }
+
+    fn bind_grouped_item(&self, item: &Item, env: &mut Env<'_, '_>) -> Bound<Expr> {
+        use super::select::ItemSource;
+        let expr = match &item.source {
+            ItemSource::Expr(expr) => expr.clone(),
+            ItemSource::Column(index) => self.name_of(env.scope, *index),
+            ItemSource::Field(index, field) => {
+                let base = self.name_of(env.scope, *index);
+                let span = field.span;
+                ast::Expr::new(ast::ExprKind::Field { base, field: field.clone() }, span)
+            }
+        };
+        self.bind_expr(&expr, env)
+    }
+
+    /// The syntax of a column, so that `*` above a GROUP BY is treated as if it were written out.
+    fn name_of(&self, scope: Scope<'_>, index: usize) -> ast::Expr {
+        let column = &scope.columns[index];
+        let ident = |value: &String| ast::Ident { value: value.clone(), quoted: true, span: Span::default() };
+        let parts = column.qualifier.iter().chain([&column.field.name]).map(ident).collect();
+        ast::Expr::new(ast::ExprKind::Name(parts), Span::default())
+    }
+
+    fn grouping<'s>(&self, select: &Select, input: &Relation, scope: Scope<'s>) -> Bound<Grouping<'s>> {
+        let mut grouping = Grouping {
+            scope,
+            keys: Vec::new(),
+            sets: None,
+            window: None,
+            retract: !self.plan.nodes[input.node].changelog.append_only(),
+            calls: Vec::new(),
+            properties: Vec::new(),
+        };
+        let Some(group_by) = &select.group_by else { return Ok(grouping) };
+        let mut sets: Vec<Vec<usize>> = vec![Vec::new()];
+        for item in &group_by.items {
+            let of_item = self.sets_of(item, &mut grouping)?;
+            sets = sets.iter().flat_map(|set| of_item.iter().map(|more| [set.clone(), more.clone()].concat())).collect();
+        }
+        self.take_window_keys(&mut grouping, input, &mut sets)?;
+        if sets.len() > 1 {
+            let width = grouping.keys.len();
+            grouping.sets =
+                Some(sets.iter().map(|set| (0..width).map(|key| set.contains(&key)).collect()).collect());
+        }
+        Ok(grouping)
+    }
+
+    /// The grouping sets of one item, as indices of keys.
+    fn sets_of(&self, item: &ast::GroupItem, grouping: &mut Grouping<'_>) -> Bound<Vec<Vec<usize>>> {
+        match &item.kind {
+            GroupItemKind::Expr(expr) => match legacy_window::group_window(expr) {
+                Some(call) => {
+                    self.take_legacy_window(call, grouping)?;
+                    Ok(vec![Vec::new()])
+                }
+                None => Ok(vec![vec![self.group_key(expr, grouping)?]]),
+            },
+            GroupItemKind::Set(exprs) => {
+                let set = exprs.iter().map(|expr| self.group_key(expr, grouping)).collect::<Bound<Vec<_>>>()?;
+                Ok(vec![set])
+            }
+            GroupItemKind::GroupingSets(items) => {
+                let mut sets = Vec::new();
+                for item in items {
+                    sets.extend(self.sets_of(item, grouping)?);
+                }
+                Ok(sets)
+            }
+            GroupItemKind::Rollup(items) => {
+                let parts = self.parts_of(items, grouping)?;
+                Ok((0..=parts.len()).rev().map(|n| parts[..n].concat()).collect())
+            }
+            GroupItemKind::Cube(items) => {
+                let parts = self.parts_of(items, grouping)?;
+                if parts.len() > 12 {
+                    return Err(Diagnostic::new(item.span, "a CUBE takes at most 12 expressions"));
+                }
+                let chosen = |mask: usize| {
+                    parts.iter().enumerate().filter(|(i, _)| mask >> (parts.len() - 1 - i) & 1 == 1)
+                        .flat_map(|(_, part)| part.clone()).collect()
+                };
+                Ok((0..1usize << parts.len()).rev().map(chosen).collect())
+            }
+        }
+    }
+
+    fn parts_of(&self, items: &[ast::GroupItem], grouping: &mut Grouping<'_>) -> Bound<Vec<Vec<usize>>> {
+        items
+            .iter()
+            .map(|item| {
+                self.sets_of(item, grouping)?.into_iter().next().ok_or_else(|| {
+                    Diagnostic::new(item.span, "an expression or a set of expressions is expected here")
+                })
+            })
+            .collect()
+    }
+
+    fn group_key(&self, expr: &ast::Expr, grouping: &mut Grouping<'_>) -> Bound<usize> {
+        let key = self.bind_over(expr, grouping.scope)?;
+        let wanted = fingerprint(&key);
+        Ok(grouping.keys.iter().position(|known| fingerprint(known) == wanted).unwrap_or_else(|| {
+            grouping.keys.push(key);
+            grouping.keys.len() - 1
+        }))
+    }
+
+    fn take_legacy_window(&self, call: &ast::FunctionCall, grouping: &mut Grouping<'_>) -> Bound<()> {
+        if grouping.window.is_some() {
+            return Err(Diagnostic::new(call.span, "GROUP BY holds more than one window"));
+        }
+        let spec = self.legacy_window(call, grouping.scope)?;
+        let args = call
+            .args
+            .iter()
+            .map(|arg| Ok(fingerprint(&self.bind_over(&arg.value, grouping.scope)?)))
+            .collect::<Bound<Vec<_>>>()?;
+        let name = call.name.last().value.to_uppercase();
+        let time_type = grouping.scope.columns[spec.time_column].field.data_type.clone();
+        grouping.window = Some(GroupWindow { spec, time_type, columns: [None; 3], legacy: Some((name, args)) });
+        Ok(())
+    }
+
+    /// If the keys hold both window_start and window_end, the windows are grouped by: they leave the keys.
+    fn take_window_keys(&self, grouping: &mut Grouping<'_>, input: &Relation, sets: &mut [Vec<usize>]) -> Bound<()> {
+        let Some(windowing) = &input.windowing else { return Ok(()) };
+        let width = input.columns.len();
+        let (columns, spec) = match windowing {
+            Windowing::Pending(spec) => ([Some(width - 3), Some(width - 2), Some(width - 1)], spec.clone()),
+            Windowing::Attached { start, end, time, kind } => {
+                let spec = WindowSpec {
+                    kind: WindowKind::Attached { start: *start, end: *end },
+                    time_column: time.unwrap_or(*end),
+                    time: *kind,
+                    zone: time.and_then(|time| self.window_zone(&input.columns[time].field.data_type.kind, *kind)),
+                };
+                ([Some(*start), Some(*end), *time], spec)
+            }
+        };
+        let key_of = |column: Option<usize>| {
+            grouping.keys.iter().position(|key| matches!(key, Expr::Column { index, .. } if Some(*index) == column))
+        };
+        let places = columns.map(key_of);
+        let [Some(start), Some(end), _] = places else { return Ok(()) };
+        if !sets.iter().all(|set| set.contains(&start) && set.contains(&end)) {
+            return Err(Diagnostic::new(Span::default(), "window_start and window_end must stand in every grouping set"));
+        }
+        let gone: Vec<usize> = places.into_iter().flatten().collect();
+        let kept: Vec<usize> = (0..grouping.keys.len()).filter(|key| !gone.contains(key)).collect();
+        for set in sets.iter_mut() {
+            *set = set.iter().filter_map(|key| kept.iter().position(|k| k == key)).collect();
+        }
+        grouping.keys = kept.iter().map(|key| grouping.keys[*key].clone()).collect();
+        let time_type = match columns[2] {
+            Some(time) => input.columns[time].field.data_type.clone(),
+            None => TypeKind::Timestamp(3).not_null(),
+        };
+        grouping.window = Some(GroupWindow { spec, time_type, columns, legacy: None });
+        Ok(())
+    }
+
+    fn aggregate(
+        &mut self,
+        grouping: &Grouping<'_>,
+        input: &Relation,
+        filter: Option<Expr>,
+        select: &Select,
+    ) -> Bound<Placed> {
+        let mut below = Below::default();
+        let keys: Vec<usize> = grouping.keys.iter().map(|key| below.add(key)).collect();
+        let calls: Vec<(Vec<usize>, Option<usize>)> = grouping
+            .calls
+            .iter()
+            .map(|call| {
+                let args = call.args.iter().map(|arg| below.add(arg)).collect();
+                (args, call.filter.as_ref().map(|filter| below.add(filter)))
+            })
+            .collect();
+        let window = grouping.window.as_ref().map(|window| window.spec.clone());
+        let (input, window) = self.input_of_window(input, window, grouping, &below, filter.as_ref());
+        let (window, hidden) = self.place_window(window, &input, &mut below, &keys, select)?;
+        let key_columns: Vec<usize> = keys.iter().copied().chain(hidden.iter().copied()).collect();
+        let projected = self.project_below(&input, filter, &below);
+        let (node, key_columns, set_number) = self.expand(projected, grouping, key_columns, &keys);
+        let aggregates = self.aggregate_calls(grouping, &calls);
+        let node = self.push_aggregate(node, grouping, &key_columns, aggregates, window, select)?;
+        let set_number = set_number.map(|_| key_columns.len() - 1);
+        Ok(Placed { node, calls: key_columns.len(), call_count: grouping.calls.len(), set_number })
+    }
+
+    /// The rows that a window aggregate reads: those below a windowing function, unless its columns are used
+    /// by more than the grouping.
+    fn input_of_window(
+        &mut self,
+        input: &Relation,
+        window: Option<WindowSpec>,
+        grouping: &Grouping<'_>,
+        below: &Below,
+        filter: Option<&Expr>,
+    ) -> (Relation, Option<WindowSpec>) {
+        let Some(Windowing::Pending(spec)) = &input.windowing else { return (input.clone(), window) };
+        let rows = input.columns.len() - 3;
+        let uses_window = below.exprs.iter().chain(filter).any(|expr| expr.columns().iter().any(|c| *c >= rows));
+        let own_window = grouping.window.as_ref().is_some_and(|window| window.legacy.is_none());
+        if own_window && !uses_window {
+            let mut input = input.clone();
+            input.columns.truncate(rows);
+            input.windowing = None;
+            return (input, window);
+        }
+        let kind = WindowKind::Attached { start: rows, end: rows + 1 };
+        let attached = WindowSpec { kind, time_column: rows + 2, ..spec.clone() };
+        let window = if own_window { Some(attached) } else { window };
+        (self.assign_windows(input.clone()), window)
+    }
+
+    /// Puts the columns a window needs into the projection below, and the partition of a session into the key.
+    fn place_window(
+        &self,
+        window: Option<WindowSpec>,
+        input: &Relation,
+        below: &mut Below,
+        keys: &[usize],
+        select: &Select,
+    ) -> Bound<(Option<WindowSpec>, Vec<usize>)> {
+        let Some(mut window) = window else { return Ok((None, Vec::new())) };
+        let scope = Scope::of(input);
+        let mut hidden = Vec::new();
+        match &mut window.kind {
+            WindowKind::Attached { start, end } => {
+                *start = below.add(&scope.column(*start));
+                *end = below.add(&scope.column(*end));
+            }
+            WindowKind::Session { partition, .. } => {
+                let placed: Vec<usize> = partition.iter().map(|column| below.add(&scope.column(*column))).collect();
+                let legacy = partition.is_empty();
+                if !legacy && keys.iter().any(|key| !placed.contains(key)) {
+                    let span = select.group_by.as_ref().map_or(select.span, |group| group.span);
+                    return Err(unsupported(span, "grouping a SESSION by more than its PARTITION BY"));
+                }
+                hidden = placed.iter().copied().filter(|column| !keys.contains(column)).collect();
+                *partition = keys.iter().copied().chain(hidden.iter().copied()).collect();
+            }
+            _ => {}
+        }
+        window.time_column = below.add(&scope.column(window.time_column));
+        Ok((Some(window), hidden))
+    }
+
+    fn project_below(&mut self, input: &Relation, filter: Option<Expr>, below: &Below) -> Relation {
+        let names = below.exprs.iter().map(ToString::to_string).collect();
+        self.project(input, filter, below.exprs.clone(), names)
+    }
+
+    /// For grouping sets: each row once for each set, keys outside of the set NULL, the set's number added.
+    fn expand(
+        &mut self,
+        input: Relation,
+        grouping: &Grouping<'_>,
+        key_columns: Vec<usize>,
+        keys: &[usize],
+    ) -> (NodeId, Vec<usize>, Option<usize>) {
+        let Some(sets) = &grouping.sets else { return (input.node, key_columns, None) };
+        let width = input.columns.len();
+        let mut columns = input.columns.clone();
+        let scope = Scope::of(&input);
+        let copies: Vec<usize> = keys.to_vec();
+        let mut projections = Vec::with_capacity(sets.len());
+        for (number, set) in sets.iter().enumerate() {
+            let mut projection: Vec<Expr> = (0..width).map(|column| scope.column(column)).collect();
+            for (key, column) in copies.iter().enumerate() {
+                let value = scope.column(*column);
+                let left_out = super::fold::null(&value.data_type());
+                projection.push(if set[key] { value } else { left_out });
+            }
+            projection.push(bigint(number as i64));
+            projections.push(projection);
+        }
+        for (key, column) in copies.iter().enumerate() {
+            let name = input.columns[*column].field.name.clone();
+            columns.push(RelationColumn::new(name, grouping.key_type(key)));
+        }
+        columns.push(RelationColumn::new("grouping set", TypeKind::BigInt.not_null()));
+        let schema = Schema::new(columns.iter().map(|column| column.field.clone()).collect());
+        let traits = NodeTraits { changelog: self.plan.nodes[input.node].changelog, upsert_key: None };
+        let node = self.push_forward(Operator::Expand { projections }, input.node, schema, traits);
+        let hidden = key_columns[keys.len()..].iter().copied();
+        let set_number = width + copies.len();
+        let key_columns = (width..width + copies.len()).chain(hidden).chain([set_number]).collect();
+        (node, key_columns, Some(set_number))
+    }
+
+    fn aggregate_calls(&self, grouping: &Grouping<'_>, places: &[(Vec<usize>, Option<usize>)]) -> Vec<AggregateCall> {
+        grouping
+            .calls
+            .iter()
+            .zip(places)
+            .map(|(call, (args, filter))| AggregateCall {
+                text: call.text.clone(),
+                args: args.clone(),
+                arg_types: call.bound.arg_types.clone(),
+                filter: *filter,
+                distinct: call.distinct,
+                return_type: call.bound.return_type.clone(),
+                accumulator: call.bound.accumulator.clone(),
+            })
+            .collect()
+    }
+
+    fn push_aggregate(
+        &mut self,
+        input: NodeId,
+        grouping: &Grouping<'_>,
+        keys: &[usize],
+        aggregates: Vec<AggregateCall>,
+        window: Option<WindowSpec>,
+        select: &Select,
+    ) -> Bound<NodeId> {
+        let below = &self.plan.nodes[input].schema;
+        let mut fields: Vec<Field> =
+            keys.iter().map(|key| Field::new(below.fields[*key].name.clone(), below.fields[*key].data_type.clone())).collect();
+        fields.extend(aggregates.iter().map(|call| Field::new(call.text.clone(), call.return_type.clone())));
+        let exchange = if keys.is_empty() { Exchange::Single } else { Exchange::Hash(keys.to_vec()) };
+        let keys = keys.to_vec();
+        let (operator, traits) = match window {
+            Some(window) => {
+                fields.extend(grouping.properties.iter().map(|property| property_field(grouping, *property, window.time)));
+                let properties = grouping.properties.clone();
+                let retract = grouping.retract;
+                let plan = WindowAggregatePlan { window, keys, aggregates, properties, retract };
+                (Operator::WindowAggregate(plan), NodeTraits::append())
+            }
+            None => self.group_operator(grouping.retract, keys, aggregates, select)?,
+        };
+        Ok(self.push(operator, vec![Input { node: input, exchange }], Schema::new(fields), traits))
+    }
+
+    fn group_operator(
+        &self,
+        retract: bool,
+        keys: Vec<usize>,
+        aggregates: Vec<AggregateCall>,
+        select: &Select,
+    ) -> Bound<(Operator, NodeTraits)> {
+        let batch = self.session.info().batch;
+        let changelog = match (batch || (!retract && aggregates.is_empty()), retract) {
+            (true, _) => ChangelogMode::APPEND,
+            (false, true) => ChangelogMode::RETRACT,
+            (false, false) => ChangelogMode { update: true, update_before: true, delete: false },
+        };
+        let traits = NodeTraits { changelog, upsert_key: Some((0..keys.len()).collect()) };
+        let row_without_input = batch && keys.is_empty();
+        let ttl_ms = self.state_ttl_ms(&select.hints)?;
+        let plan = GroupAggregatePlan {
+            keys,
+            aggregates,
+            retract,
+            update_before: true,
+            ttl_ms,
+            final_only: batch,
+            row_without_input,
+        };
+        Ok((Operator::GroupAggregate(plan), traits))
+    }
+
+    /// The output of the aggregate with final columns: keys, aggregates, properties.
+    fn aggregate_relation(&self, grouping: &Grouping<'_>, placed: &Placed) -> Relation {
+        let node = &self.plan.nodes[placed.node];
+        let columns = node.schema.fields.iter().map(|field| RelationColumn { qualifier: None, field: field.clone() }).collect();
+        let place = |property| {
+            let at = grouping.properties.iter().position(|known| *known == property)?;
+            Some(placed.calls + grouping.calls.len() + at)
+        };
+        let windowing = grouping.window.as_ref().and_then(|window| {
+            Some(Windowing::Attached {
+                start: place(WindowProperty::Start)?,
+                end: place(WindowProperty::End)?,
+                time: place(WindowProperty::Time),
+                kind: window.spec.time,
+            })
+        });
+        Relation { node: placed.node, columns, windowing }
+    }
+
+    /// One row for each different row.
+    pub(crate) fn distinct(&mut self, input: Relation, span: Span) -> Bound<Relation> {
+        let names: Vec<String> = input.columns.iter().map(|column| column.field.name.clone()).collect();
+        let scope_columns: Vec<RelationColumn> = input
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(i, column)| RelationColumn {
+                qualifier: None,
+                field: Field { name: format!("{i}"), ..column.field.clone() },
+            })
+            .collect();
+        let renamed = Relation { columns: scope_columns, ..input };
+        let column = |i: usize| {
+            let ident = ast::Ident { value: format!("{i}"), quoted: true, span };
+            ast::Expr::new(ast::ExprKind::Name(vec![ident]), span)
+        };
+        let items = (0..names.len()).map(|i| ast::GroupItem { kind: GroupItemKind::Expr(column(i)), span }).collect();
+        let select = Select {
+            hints: Vec::new(),
+            distinct: false,
+            items: (0..names.len()).map(|i| ast::SelectItem::Expr { expr: column(i), alias: None }).collect(),
+            from: Vec::new(),
+            selection: None,
+            group_by: Some(ast::GroupBy { quantifier: None, items, span }),
+            having: None,
+            windows: Vec::new(),
+            qualify: None,
+            span,
+        };
+        let items = self.expand_items(&select.items, Scope::of(&renamed))?;
+        let mut output = self.bind_aggregation(&select, &renamed, None, &items)?;
+        output.columns.iter_mut().zip(names).for_each(|(column, name)| column.field.name = name);
+        Ok(output)
+    }
+}
+
+fn property_field(grouping: &Grouping<'_>, property: WindowProperty, time: tidemill_types::TimeAttribute) -> Field {
+    let (name, data_type) = grouping.property_type(property);
+    match property {
+        WindowProperty::Time => Field::new(name, data_type).with_time(time),
+        _ => Field::new(name, data_type),
+    }
+}
+
+impl Placed {
+    /// The expression with final column indices.
+    fn settle(&self, expr: &Expr) -> Expr {
+        expr.map_columns(&|index, name, data_type| {
+            let index = match index {
+                SET_NUMBER => self.set_number.expect("only grouping sets have numbers"),
+                PROPERTY_BASE.. => self.calls + self.call_count + index - PROPERTY_BASE,
+                CALL_BASE.. => self.calls + index - CALL_BASE,
+                key => key,
+            };
+            Expr::column(index, name, data_type.clone())
+        })
+    }
+}

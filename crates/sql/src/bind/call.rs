@@ -1,0 +1,81 @@
+//! Function calls: conditional functions become CASE, aggregates go to the grouping, the rest to the registry.
+
+use super::expr::Env;
+use super::fold::null;
+use super::{Binder, Bound, unsupported};
+use crate::ast::{self, FunctionCall};
+use crate::diagnostic::Diagnostic;
+use crate::span::Span;
+use tidemill_plan::{CastMode, Expr};
+use tidemill_types::DataType;
+
+impl Binder<'_> {
+    /// Binds a function call.
+    pub(crate) fn bind_call(&self, call: &FunctionCall, env: &mut Env<'_, '_>) -> Bound<Expr> {
+        let name = call.name.last().value.to_uppercase();
+        if call.over.is_some() {
+            return Err(unsupported(call.span, "an OVER window"));
+        }
+        if call.args.iter().any(|arg| arg.name.is_some()) {
+            return Err(unsupported(call.span, "a named argument of this function"));
+        }
+        if self.session.functions.aggregate(&name).is_some() {
+            return match env.grouping.as_deref_mut() {
+                Some(grouping) => grouping.aggregate(self, call, &name),
+                None => Err(Diagnostic::new(call.span, format!("the aggregate {name} can't stand here"))
+                    .with_hint("aggregates stand in SELECT and HAVING; filter their results with HAVING")),
+            };
+        }
+        if call.star || call.quantifier.is_some() || call.filter.is_some() || !call.within_group.is_empty() {
+            return Err(Diagnostic::new(call.span, format!("{name} is no aggregate function"))
+                .with_hint("'*', DISTINCT, FILTER and WITHIN GROUP belong to aggregates"));
+        }
+        if let Some(grouping) = env.grouping.as_deref_mut()
+            && let Some(column) = grouping.grouping_function(self, &name, call)?
+        {
+            return Ok(column);
+        }
+        if super::legacy_window::auxiliary(&name).is_some() {
+            return Err(Diagnostic::new(
+                call.span,
+                format!("{name} must have a matching call of its window function in GROUP BY"),
+            ));
+        }
+        let args: Vec<&ast::Expr> = call.args.iter().map(|arg| &arg.value).collect();
+        let args = args.iter().map(|arg| self.bind_expr(arg, env)).collect::<Bound<Vec<_>>>()?;
+        self.conditional(&name, args, call.span)
+    }
+
+    fn conditional(&self, name: &str, args: Vec<Expr>, span: Span) -> Bound<Expr> {
+        match (name, args.len()) {
+            ("IF", 3) => {
+                let [condition, yes, no] = take(args);
+                self.case(vec![(condition, yes)], no, span)
+            }
+            ("NULLIF", 2) => {
+                let [left, right] = take(args);
+                let nothing = null(&left.data_type());
+                let equal = self.call("=", vec![left.clone(), right], span)?;
+                self.case(vec![(equal, nothing)], left, span)
+            }
+            ("IFNULL", 2) => self.coalesce(args, span),
+            ("COALESCE", 1..) => self.coalesce(args, span),
+            _ => self.call(name, args, span),
+        }
+    }
+
+    fn coalesce(&self, args: Vec<Expr>, span: Span) -> Bound<Expr> {
+        let types: Vec<DataType> = args.iter().map(Expr::data_type).collect();
+        let nullable = types.iter().all(|data_type| data_type.nullable);
+        let data_type = self.common_type(&types, span, "the arguments of COALESCE")?.with_nullable(nullable);
+        let args = args
+            .into_iter()
+            .map(|arg| self.cast(arg, &data_type, CastMode::Implicit, span))
+            .collect::<Bound<Vec<_>>>()?;
+        Ok(self.fold(Expr::Coalesce { args, data_type }))
+    }
+}
+
+fn take<const N: usize>(args: Vec<Expr>) -> [Expr; N] {
+    args.try_into().expect("the number of arguments was matched")
+}

@@ -1,0 +1,115 @@
+//! FROM: tables, views, named queries, subqueries and windowing functions.
+
+use super::{Binder, Bound, Relation, RelationColumn, VIEW_DEPTH_MAX, unsupported};
+use crate::ast::{self, TableAlias, TableRef, TableRefKind};
+use crate::catalog::{CatalogEntry, View};
+use crate::diagnostic::Diagnostic;
+use crate::span::Span;
+use tidemill_plan::Operator;
+use tidemill_types::Schema;
+
+impl Binder<'_> {
+    /// Binds a FROM clause; without one there is a single row without columns.
+    pub(crate) fn bind_from(&mut self, from: &[TableRef], span: Span) -> Bound<Relation> {
+        match from {
+            [] => {
+                let values = Operator::Values { columns: Vec::new(), rows: 1 };
+                let node = self.push(values, Vec::new(), Schema::default(), super::NodeTraits::append());
+                Ok(Relation { node, columns: Vec::new(), windowing: None })
+            }
+            [table] => self.bind_table_ref(table),
+            _ => Err(unsupported(span, "a join of several tables in FROM")),
+        }
+    }
+
+    /// Binds one table reference with its alias.
+    pub(crate) fn bind_table_ref(&mut self, table: &TableRef) -> Bound<Relation> {
+        let relation = match &table.kind {
+            TableRefKind::Table { name, hints, system_time: None } => self.bind_table(name, hints)?,
+            TableRefKind::Table { system_time: Some(time), .. } => {
+                return Err(unsupported(time.span, "FOR SYSTEM_TIME AS OF"));
+            }
+            TableRefKind::Query { query, lateral: false, system_time: None } => {
+                self.without_qualifiers(|binder| binder.bind_query(query))?
+            }
+            TableRefKind::Query { .. } => return Err(unsupported(table.span, "LATERAL")),
+            TableRefKind::Function { call, lateral: false } => self.bind_table_function(call)?,
+            TableRefKind::Function { .. } => return Err(unsupported(table.span, "LATERAL TABLE")),
+            TableRefKind::Unnest { .. } => return Err(unsupported(table.span, "UNNEST")),
+            TableRefKind::Join(join) => return Err(unsupported(join.op_span, "JOIN")),
+            TableRefKind::MatchRecognize(_) => return Err(unsupported(table.span, "MATCH_RECOGNIZE")),
+        };
+        match &table.alias {
+            Some(alias) => with_alias(relation, alias),
+            None => Ok(relation),
+        }
+    }
+
+    fn without_qualifiers(&mut self, bind: impl FnOnce(&mut Self) -> Bound<Relation>) -> Bound<Relation> {
+        let mut relation = bind(self)?;
+        relation.columns.iter_mut().for_each(|column| column.qualifier = None);
+        Ok(relation)
+    }
+
+    /// Binds a table, view or named query by name.
+    pub(crate) fn bind_table(&mut self, name: &ast::ObjectName, hints: &[ast::Hint]) -> Bound<Relation> {
+        let local = &name.last().value;
+        if let [single] = name.0.as_slice()
+            && let Some(query) = self.common_table(&single.value)
+        {
+            return Ok(query.aliased(local));
+        }
+        let session = self.session;
+        match session.catalog.lookup(name)? {
+            CatalogEntry::Table(table) => Ok(self.scan(table, hints, name)?.aliased(local)),
+            CatalogEntry::View(view) => self.bind_view(view, name).map(|view| view.aliased(local)),
+        }
+    }
+
+    /// Binds a view's query; its rows are computed once however often it is named.
+    fn bind_view(&mut self, view: &View, name: &ast::ObjectName) -> Bound<Relation> {
+        let key = format!("view {}", view.name);
+        if let Some(known) = self.scans.get(&key) {
+            return Ok(known.clone());
+        }
+        if self.view_depth >= VIEW_DEPTH_MAX {
+            return Err(Diagnostic::new(name.span(), format!("views are nested more than {VIEW_DEPTH_MAX} deep")));
+        }
+        self.view_depth += 1;
+        let outer = std::mem::take(&mut self.common_tables);
+        let bound = self.bind_query(&view.query);
+        self.common_tables = outer;
+        self.view_depth -= 1;
+        let mut relation = bound.map_err(|inner| {
+            let message = format!("view '{}' can't be used: {}", view.name, inner.message);
+            Diagnostic { span: name.span(), message, ..inner }
+        })?;
+        for (column, new) in relation.columns.iter_mut().zip(&view.columns) {
+            column.field.name.clone_from(new);
+        }
+        self.scans.insert(key, relation.clone());
+        Ok(relation)
+    }
+}
+
+fn with_alias(relation: Relation, alias: &TableAlias) -> Bound<Relation> {
+    let mut relation = relation.aliased(&alias.name.value);
+    if alias.columns.is_empty() {
+        return Ok(relation);
+    }
+    if alias.columns.len() != relation.columns.len() {
+        return Err(column_count(alias.name.span, &alias.name.value, relation.columns.len(), alias.columns.len()));
+    }
+    rename(&mut relation.columns, alias.columns.iter().map(|column| column.value.clone()));
+    Ok(relation)
+}
+
+/// Gives columns new names.
+pub(crate) fn rename(columns: &mut [RelationColumn], names: impl Iterator<Item = String>) {
+    columns.iter_mut().zip(names).for_each(|(column, name)| column.field.name = name);
+}
+
+/// An error for a list of column names that is too long or too short.
+pub(crate) fn column_count(span: Span, name: &str, has: usize, given: usize) -> Diagnostic {
+    Diagnostic::new(span, format!("'{name}' has {has} columns, but {given} names are given"))
+}

@@ -1,0 +1,241 @@
+//! SELECT: FROM, WHERE, then either a projection or an aggregation with one above it.
+
+use super::expr::Env;
+use super::scope::Scope;
+use super::{Binder, Bound, NodeTraits, Relation, RelationColumn, Windowing, unsupported};
+use crate::ast::{self, GroupItem, GroupItemKind, Ident, Select, SelectItem};
+use crate::diagnostic::Diagnostic;
+use tidemill_plan::{Expr, Operator};
+use tidemill_types::{Field, TypeKind};
+
+/// An output column: its name and the syntax it comes from.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) name: String,
+    pub(crate) source: ItemSource,
+}
+
+/// What an output column is made of.
+#[derive(Debug, Clone)]
+pub(crate) enum ItemSource {
+    /// An expression.
+    Expr(ast::Expr),
+    /// A column of the input, from `*`.
+    Column(usize),
+    /// A field of a ROW column, from `row.*`.
+    Field(usize, Ident),
+}
+
+impl Binder<'_> {
+    /// Binds a SELECT.
+    pub(crate) fn bind_select(&mut self, select: &Select) -> Bound<Relation> {
+        self.refuse_unsupported(select)?;
+        let input = self.bind_from(&select.from, select.span)?;
+        let scope = Scope::of(&input);
+        let filter = select
+            .selection
+            .as_ref()
+            .map(|condition| self.bind_condition(condition, &mut Env::rows(scope), "WHERE"))
+            .transpose()?;
+        let items = self.expand_items(&select.items, scope)?;
+        let aggregated = select.group_by.is_some() || select.having.is_some() || self.has_aggregate(&items);
+        if aggregated {
+            let relation = self.bind_aggregation(select, &input, filter, &items)?;
+            return if select.distinct { self.distinct(relation, select.span) } else { Ok(relation) };
+        }
+        if select.distinct {
+            return self.bind_distinct(select, &input, filter, &items);
+        }
+        self.bind_projection(input, filter, &items)
+    }
+
+    fn refuse_unsupported(&self, select: &Select) -> Bound<()> {
+        if let Some(window) = select.windows.first() {
+            return Err(unsupported(window.name.span, "the WINDOW clause"));
+        }
+        match &select.qualify {
+            Some(qualify) => Err(unsupported(qualify.span, "QUALIFY")),
+            None => Ok(()),
+        }
+    }
+
+    fn bind_projection(&mut self, input: Relation, filter: Option<Expr>, items: &[Item]) -> Bound<Relation> {
+        let input = self.assign_windows(input);
+        let scope = Scope::of(&input);
+        let exprs = items
+            .iter()
+            .map(|item| self.bind_item(item, &mut Env::rows(scope)))
+            .collect::<Bound<Vec<_>>>()?;
+        let names = items.iter().map(|item| item.name.clone()).collect();
+        Ok(self.project(&input, filter, exprs, names))
+    }
+
+    /// Binds one output column.
+    pub(crate) fn bind_item(&self, item: &Item, env: &mut Env<'_, '_>) -> Bound<Expr> {
+        match &item.source {
+            ItemSource::Expr(expr) => self.bind_expr(expr, env),
+            ItemSource::Column(index) => Ok(env.scope.column(*index)),
+            ItemSource::Field(index, field) => self.field_of(env.scope.column(*index), field),
+        }
+    }
+
+    /// Rows of `input` that pass the filter, with these columns. Time attributes and windows go with the
+    /// columns that are passed on unchanged.
+    pub(crate) fn project(
+        &mut self,
+        input: &Relation,
+        filter: Option<Expr>,
+        exprs: Vec<Expr>,
+        names: Vec<String>,
+    ) -> Relation {
+        let columns: Vec<RelationColumn> = exprs
+            .iter()
+            .zip(names)
+            .map(|(expr, name)| {
+                let mut field = Field::new(name, expr.data_type());
+                if let Expr::Column { index, .. } = expr {
+                    field.time = input.columns[*index].field.time;
+                }
+                RelationColumn { qualifier: None, field }
+            })
+            .collect();
+        let windowing = attached_after(input, &exprs);
+        let upsert_key = key_after(self.plan.nodes[input.node].upsert_key.as_deref(), &exprs);
+        let traits = NodeTraits { changelog: self.plan.nodes[input.node].changelog, upsert_key };
+        let relation = Relation { node: input.node, columns, windowing };
+        let identity = filter.is_none() && is_identity(&exprs, input.columns.len());
+        if identity && relation.schema() == self.plan.nodes[input.node].schema {
+            return relation;
+        }
+        let schema = relation.schema();
+        let node = self.push_forward(Operator::Calc { filter, project: exprs }, input.node, schema, traits);
+        Relation { node, ..relation }
+    }
+
+    /// Whether an aggregate stands in the output columns.
+    fn has_aggregate(&self, items: &[Item]) -> bool {
+        items.iter().any(|item| match &item.source {
+            ItemSource::Expr(expr) => super::columns::any_call(expr, &|call| {
+                let name = &call.name.last().value;
+                call.over.is_none() && self.session.functions.aggregate(name).is_some()
+            }),
+            _ => false,
+        })
+    }
+
+    /// The output columns with `*` replaced by what it stands for, and a name for each.
+    pub(crate) fn expand_items(&self, items: &[SelectItem], scope: Scope<'_>) -> Bound<Vec<Item>> {
+        let mut out = Vec::new();
+        for item in items {
+            match item {
+                SelectItem::Expr { expr, alias } => {
+                    let name = match (alias, &*expr.kind) {
+                        (Some(alias), _) => alias.value.clone(),
+                        (None, ast::ExprKind::Name(parts)) => {
+                            parts.last().expect("a name has a part").value.clone()
+                        }
+                        (None, ast::ExprKind::Field { field, .. }) => field.value.clone(),
+                        _ => format!("EXPR${}", out.len()),
+                    };
+                    out.push(Item { name, source: ItemSource::Expr(expr.clone()) });
+                }
+                SelectItem::Wildcard(span) => {
+                    if scope.columns.is_empty() {
+                        return Err(Diagnostic::new(*span, "'*' needs a FROM clause"));
+                    }
+                    out.extend((0..scope.columns.len()).map(|index| column_item(scope, index)));
+                }
+                SelectItem::QualifiedWildcard { prefix, span } => {
+                    out.extend(self.expand_qualified(prefix, *span, scope)?);
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn expand_qualified(&self, prefix: &[Ident], span: crate::span::Span, scope: Scope<'_>) -> Bound<Vec<Item>> {
+        let table = &prefix.last().expect("a prefix has a part").value;
+        let of_table: Vec<Item> = scope
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| column.qualifier.as_ref() == Some(table))
+            .map(|(index, _)| column_item(scope, index))
+            .collect();
+        if !of_table.is_empty() {
+            return Ok(of_table);
+        }
+        let (index, used) = scope.resolve(prefix)?;
+        match (&scope.columns[index].field.data_type.kind, used == prefix.len()) {
+            (TypeKind::Row(fields), true) => Ok(fields
+                .iter()
+                .map(|field| {
+                    let ident = Ident { value: field.name.clone(), quoted: true, span };
+                    Item { name: field.name.clone(), source: ItemSource::Field(index, ident) }
+                })
+                .collect()),
+            _ => Err(Diagnostic::new(span, format!("'{table}' is neither a table here nor a ROW column"))),
+        }
+    }
+
+    /// DISTINCT over plain columns: the columns are grouped by.
+    fn bind_distinct(
+        &mut self,
+        select: &Select,
+        input: &Relation,
+        filter: Option<Expr>,
+        items: &[Item],
+    ) -> Bound<Relation> {
+        let grouped: Option<Vec<GroupItem>> = items
+            .iter()
+            .map(|item| match &item.source {
+                ItemSource::Expr(expr) => {
+                    Some(GroupItem { kind: GroupItemKind::Expr(expr.clone()), span: expr.span })
+                }
+                _ => None,
+            })
+            .collect();
+        match grouped {
+            Some(items_of_group) if matches!(input.windowing, Some(Windowing::Pending(_))) => {
+                let group = ast::GroupBy { quantifier: None, items: items_of_group, span: select.span };
+                let select = Select { group_by: Some(group), distinct: false, ..select.clone() };
+                self.bind_aggregation(&select, input, filter, items)
+            }
+            _ => {
+                let projected = self.bind_projection(input.clone(), filter, items)?;
+                self.distinct(projected, select.span)
+            }
+        }
+    }
+}
+
+fn column_item(scope: Scope<'_>, index: usize) -> Item {
+    Item { name: scope.columns[index].field.name.clone(), source: ItemSource::Column(index) }
+}
+
+fn is_identity(exprs: &[Expr], width: usize) -> bool {
+    exprs.len() == width
+        && exprs.iter().enumerate().all(|(i, expr)| matches!(expr, Expr::Column { index, .. } if *index == i))
+}
+
+/// Where a column stands after a projection that passes it on unchanged.
+fn place_after(column: usize, exprs: &[Expr]) -> Option<usize> {
+    exprs.iter().position(|expr| matches!(expr, Expr::Column { index, .. } if *index == column))
+}
+
+fn attached_after(input: &Relation, exprs: &[Expr]) -> Option<Windowing> {
+    match &input.windowing {
+        Some(Windowing::Attached { start, end, time, kind }) => Some(Windowing::Attached {
+            start: place_after(*start, exprs)?,
+            end: place_after(*end, exprs)?,
+            time: time.and_then(|time| place_after(time, exprs)),
+            kind: *kind,
+        }),
+        _ => None,
+    }
+}
+
+/// The key of a changelog after a projection, if all its columns are passed on.
+fn key_after(key: Option<&[usize]>, exprs: &[Expr]) -> Option<Vec<usize>> {
+    key?.iter().map(|column| place_after(*column, exprs)).collect()
+}

@@ -1,0 +1,15 @@
+//! Rules on the stream plan. Each keeps every result; they only save work.
+//!
+//! 1. Projections that follow each other become one.
+//! 2. Columns that nobody needs are not computed, and not even decoded.
+//! 3. Nodes that reach no sink are dropped.
+
+mod merge;
+mod prune;
+
+use tidemill_plan::StreamPlan;
+
+/// The same job with less work.
+pub(crate) fn optimize(plan: StreamPlan) -> StreamPlan {
+    prune::prune(&merge::merge_calcs(plan))
+}

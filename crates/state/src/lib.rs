@@ -1,0 +1,32 @@
+//! Keyed state behind one interface: what operators keep between chunks, addressed by key and slot, and
+//! how it gets into a snapshot and back by key group.
+//!
+//! Three kinds: value tables ([`GroupTable`], with panes [`PanedTable`], with one value per task
+//! [`SharedValue`]), the [`OrderedTable`] and [`Timers`].
+//! Invariant: nothing here knows an operator, does I/O or reads a clock. A table restored from its
+//! snapshot answers like the table that was snapshotted.
+
+pub mod counted_sets;
+pub mod group_table;
+pub mod key_index;
+pub mod ordered_table;
+pub mod paned_table;
+mod sections;
+pub mod session_table;
+pub mod shared_value;
+pub mod slot_cells;
+pub mod snapshot;
+pub mod table;
+pub mod timers;
+
+pub use counted_sets::CountedSets;
+pub use group_table::GroupTable;
+pub use key_index::KeyIndex;
+pub use ordered_table::OrderedTable;
+pub use paned_table::{DERIVED_PANE, PaneId, PanedTable, UNUSED_KEYS};
+pub use session_table::{Session, SessionTable};
+pub use shared_value::SharedValue;
+pub use slot_cells::SlotCells;
+pub use snapshot::SnapshotRows;
+pub use table::StateTable;
+pub use timers::Timers;

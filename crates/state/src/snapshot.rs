@@ -1,0 +1,212 @@
+//! The rows of one table at one moment, cut by key group, and their bytes.
+//!
+//! Layout (little-endian): `magic u32 · version u32 · schema id u64 · number of sections u32`, for each
+//! section `key group u32 · rows u32 · length u32 · bytes`, and at the end the xxh3 of all that (u64).
+//! Invariant: bytes that were cut or changed are refused, never half read.
+
+use std::ops::Range;
+use tidemill_types::{Error, Result};
+use xxhash_rust::xxh3::xxh3_64;
+
+const MAGIC: u32 = 0x5444_5354;
+/// The version of the layout; raised when it changes, older ones stay readable.
+pub const SNAPSHOT_VERSION: u32 = 1;
+/// The section of values that belong to every task, not to a key group.
+pub const SHARED_GROUP: u32 = u32::MAX;
+
+/// The rows of one key group in the table's own row form.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Section {
+    /// The key group, or [`SHARED_GROUP`].
+    pub group: u32,
+    /// How many rows.
+    pub rows: u32,
+    /// Their bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The rows of one table, by ascending key group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SnapshotRows {
+    /// The layout of the rows; see [`crate::StateTable::schema_id`].
+    pub schema: u64,
+    /// The rows of the groups that have any.
+    pub sections: Vec<Section>,
+}
+
+impl SnapshotRows {
+    /// No rows yet.
+    pub fn new(schema: u64) -> Self {
+        SnapshotRows { schema, sections: Vec::new() }
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.sections.iter().map(|section| section.rows as usize).sum()
+    }
+
+    /// The sections of these key groups and the shared one.
+    pub fn of_groups(&self, groups: Range<u32>) -> impl Iterator<Item = &Section> {
+        self.sections.iter().filter(move |s| s.group == SHARED_GROUP || groups.contains(&s.group))
+    }
+
+    /// Refuses rows of another layout.
+    pub fn check_schema(&self, schema: u64) -> Result<()> {
+        match self.schema == schema {
+            true => Ok(()),
+            false => Err(Error::user_hint(
+                "the saved state has another layout than the query needs",
+                "the query changed since the state was saved; start it with an empty state directory",
+            )),
+        }
+    }
+
+    /// The versioned byte form with its checksum.
+    pub fn encode(&self) -> Vec<u8> {
+        let size: usize = self.sections.iter().map(|section| section.bytes.len() + 12).sum();
+        let mut out = Vec::with_capacity(size + 28);
+        out.extend_from_slice(&MAGIC.to_le_bytes());
+        out.extend_from_slice(&SNAPSHOT_VERSION.to_le_bytes());
+        out.extend_from_slice(&self.schema.to_le_bytes());
+        out.extend_from_slice(&(self.sections.len() as u32).to_le_bytes());
+        for section in &self.sections {
+            out.extend_from_slice(&section.group.to_le_bytes());
+            out.extend_from_slice(&section.rows.to_le_bytes());
+            out.extend_from_slice(&(section.bytes.len() as u32).to_le_bytes());
+            out.extend_from_slice(&section.bytes);
+        }
+        let checksum = xxh3_64(&out);
+        out.extend_from_slice(&checksum.to_le_bytes());
+        out
+    }
+
+    /// The reverse of [`SnapshotRows::encode`].
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let (body, checksum) = bytes.split_last_chunk::<8>().ok_or_else(damaged)?;
+        if xxh3_64(body) != u64::from_le_bytes(*checksum) {
+            return Err(damaged());
+        }
+        let mut reader = Reader::new(body);
+        if reader.u32()? != MAGIC {
+            return Err(damaged());
+        }
+        let version = reader.u32()?;
+        if version != SNAPSHOT_VERSION {
+            return Err(Error::user(format!(
+                "the saved state has version {version}, this program reads version {SNAPSHOT_VERSION}"
+            )));
+        }
+        let mut out = SnapshotRows::new(reader.u64()?);
+        for _ in 0..reader.u32()? {
+            let (group, rows, len) = (reader.u32()?, reader.u32()?, reader.u32()?);
+            out.sections.push(Section { group, rows, bytes: reader.bytes(len as usize)?.to_vec() });
+        }
+        Ok(out)
+    }
+}
+
+/// Reads the parts of a saved row one after another.
+#[derive(Debug)]
+pub struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// Starts at the first byte.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Reader(bytes)
+    }
+
+    /// Whether everything was read.
+    pub fn is_done(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The next `len` bytes.
+    pub fn bytes(&mut self, len: usize) -> Result<&'a [u8]> {
+        let (head, tail) = self.0.split_at_checked(len).ok_or_else(damaged)?;
+        self.0 = tail;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let (head, tail) = self.0.split_first_chunk::<N>().ok_or_else(damaged)?;
+        self.0 = tail;
+        Ok(*head)
+    }
+
+    /// The next byte.
+    pub fn u8(&mut self) -> Result<u8> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    /// The next four bytes.
+    pub fn u32(&mut self) -> Result<u32> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    /// The next eight bytes.
+    pub fn u64(&mut self) -> Result<u64> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    /// The next eight bytes.
+    pub fn i64(&mut self) -> Result<i64> {
+        Ok(i64::from_le_bytes(self.array()?))
+    }
+
+    /// The next sixteen bytes.
+    pub fn i128(&mut self) -> Result<i128> {
+        Ok(i128::from_le_bytes(self.array()?))
+    }
+
+    /// Bytes with their length (u32) in front.
+    pub fn prefixed(&mut self) -> Result<&'a [u8]> {
+        let len = self.u32()? as usize;
+        self.bytes(len)
+    }
+}
+
+/// Writes bytes with their length (u32) in front, as [`Reader::prefixed`] wants them.
+pub fn write_prefixed(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// What a snapshot that can't be read is.
+pub fn damaged() -> Error {
+    Error::external_fatal("the saved state is damaged: its bytes do not match their checksum or layout")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> SnapshotRows {
+        let section = |group| Section { group, rows: 2, bytes: vec![1, 2, 3] };
+        SnapshotRows { schema: 7, sections: vec![section(0), section(5), section(SHARED_GROUP)] }
+    }
+
+    #[test]
+    fn bytes_come_back_and_damage_is_seen() {
+        let bytes = sample().encode();
+        assert_eq!(SnapshotRows::decode(&bytes), Ok(sample()));
+        for at in 0..bytes.len() {
+            let mut wrong = bytes.clone();
+            wrong[at] ^= 1;
+            assert!(SnapshotRows::decode(&wrong).is_err(), "byte {at}");
+            assert!(SnapshotRows::decode(&bytes[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn shared_rows_go_to_every_range() {
+        let groups = |range| sample().of_groups(range).map(|s| s.group).collect::<Vec<_>>();
+        assert_eq!(groups(0..5), [0, SHARED_GROUP]);
+        assert_eq!(groups(5..9), [5, SHARED_GROUP]);
+    }
+
+    #[test]
+    fn another_layout_is_refused() {
+        assert!(sample().check_schema(7).is_ok());
+        assert!(sample().check_schema(8).unwrap_err().hint().is_some());
+    }
+}
