@@ -69,7 +69,13 @@ fn blob(format: &str, seed: usize, shuffled: bool) -> Blob {
             format!("\"event_type\":\"{}\"", ["view", "cart", "purchase"][n % 3]),
             format!("\"page_id\":\"page-{}\"", n % 997),
             format!("\"product_id\":\"product-number-{}\"", n * 31 % 50_000),
-            format!("\"event_time\":\"2024-01-01 {:02}:{:02}:{:02}.{:03}\"", n / 3600 % 24, n / 60 % 60, n % 60, n % 1000),
+            format!(
+                "\"event_time\":\"2024-01-01 {:02}:{:02}:{:02}.{:03}\"",
+                n / 3600 % 24,
+                n / 60 % 60,
+                n % 60,
+                n % 1000
+            ),
             format!("\"amount\":{}", n * 37 % 10_000),
         ];
         if shuffled {
@@ -81,8 +87,11 @@ fn blob(format: &str, seed: usize, shuffled: bool) -> Blob {
         let fields = fields.join(",");
         match format {
             "csv" => {
-                let values: Vec<&str> =
-                    fields.split("\",\"").flat_map(|part| part.split("\":")).map(|part| part.trim_matches('"')).collect();
+                let values: Vec<&str> = fields
+                    .split("\",\"")
+                    .flat_map(|part| part.split("\":"))
+                    .map(|part| part.trim_matches('"'))
+                    .collect();
                 let values: Vec<&str> = values.chunks(2).filter_map(|pair| pair.get(1).copied()).collect();
                 writeln!(bytes, "{}", values.join(","))
             }
@@ -96,13 +105,16 @@ fn blob(format: &str, seed: usize, shuffled: bool) -> Blob {
 
 fn report(direction: &str, records: usize, seconds: f64, bytes: usize) {
     let rate = records as f64 / seconds / 1e6;
-    println!("{direction}: {rate:.2} M records/s per CPU-second ({records} records of {bytes} bytes in {seconds:.2} s)");
+    println!(
+        "{direction}: {rate:.2} M records/s per CPU-second ({records} records of {bytes} bytes in {seconds:.2} s)"
+    );
 }
 
 /// CPU time of this process: ticks of a hundredth of a second from the system's own account.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("the system accounts for CPU time");
     let after_name = stat.rsplit_once(')').expect("the name ends with a bracket").1;
-    let ticks: Vec<f64> = after_name.split_whitespace().skip(11).take(2).filter_map(|t| t.parse().ok()).collect();
+    let ticks: Vec<f64> =
+        after_name.split_whitespace().skip(11).take(2).filter_map(|t| t.parse().ok()).collect();
     ticks.iter().sum::<f64>() / 100.0
 }

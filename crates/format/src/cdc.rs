@@ -15,14 +15,16 @@ use crate::json::{
 };
 use tidemill_types::{OptionKind, OptionSpec};
 
-const SCHEMA_INCLUDE: OptionSpec =
-    OptionSpec::new("schema-include", OptionKind::Boolean, "whether the change stands under 'payload' beside its schema")
-        .default("false");
+const SCHEMA_INCLUDE: OptionSpec = OptionSpec::new(
+    "schema-include",
+    OptionKind::Boolean,
+    "whether the change stands under 'payload' beside its schema",
+)
+.default("false");
 const DATABASE_INCLUDE: OptionSpec =
     OptionSpec::new("database.include", OptionKind::Text, "a regular expression for the databases to read");
 const TABLE_INCLUDE: OptionSpec =
     OptionSpec::new("table.include", OptionKind::Text, "a regular expression for the tables to read");
-
 
 const COMMON: &[OptionSpec] = &[
     IGNORE_PARSE_ERRORS,

@@ -26,12 +26,7 @@ impl RowWriter {
     }
 
     /// Appends a line for each of these rows of the chunk.
-    pub fn write_rows(
-        &self,
-        chunk: &Chunk,
-        rows: std::ops::Range<usize>,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
+    pub fn write_rows(&self, chunk: &Chunk, rows: std::ops::Range<usize>, out: &mut Vec<u8>) -> Result<()> {
         let fields = Fields::of_chunk(&self.schema, chunk);
         for row in rows {
             out.extend_from_slice(opening(chunk.kind(row)));

@@ -113,7 +113,9 @@ impl Column {
     pub fn new(data_type: &DataType) -> Self {
         match &data_type.kind {
             TypeKind::Null => Column::Null(0),
-            TypeKind::Char(_) | TypeKind::Varchar(_) | TypeKind::Variant => Column::Text(TextColumn::default()),
+            TypeKind::Char(_) | TypeKind::Varchar(_) | TypeKind::Variant => {
+                Column::Text(TextColumn::default())
+            }
             TypeKind::Binary(_) | TypeKind::Varbinary(_) => Column::Bytes(TextColumn::default()),
             TypeKind::Boolean => Column::Boolean(Values::default()),
             TypeKind::TinyInt => Column::Int8(Values::default()),

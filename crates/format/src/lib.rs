@@ -25,7 +25,8 @@ pub use interface::{DecodeRequest, Decoded, Decoder, EncodeRequest, Encoder, For
 use tidemill_types::Result;
 
 /// The formats there are.
-pub const FORMATS: &[&Format] = &[&json::FORMAT, &csv::FORMAT, &raw::FORMAT, &cdc::DEBEZIUM, &cdc::CANAL, &cdc::MAXWELL, &cdc::OGG];
+pub const FORMATS: &[&Format] =
+    &[&json::FORMAT, &csv::FORMAT, &raw::FORMAT, &cdc::DEBEZIUM, &cdc::CANAL, &cdc::MAXWELL, &cdc::OGG];
 
 /// The format of this name, or an error that lists the near ones.
 pub fn format(name: &str) -> Result<&'static Format> {

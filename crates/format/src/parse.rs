@@ -207,10 +207,7 @@ pub(crate) fn timestamp(
         _ => return None,
     };
     let shifted = nanos - offset * 1_000_000_000;
-    Some(Instant {
-        days: days + shifted.div_euclid(NANOS_PER_DAY),
-        nanos: shifted.rem_euclid(NANOS_PER_DAY),
-    })
+    Some(Instant { days: days + shifted.div_euclid(NANOS_PER_DAY), nanos: shifted.rem_euclid(NANOS_PER_DAY) })
 }
 
 fn zone_offset(text: &[u8]) -> Option<i64> {

@@ -13,7 +13,8 @@ use tidemill_types::{
 };
 
 const CHARSET: OptionSpec =
-    OptionSpec::new("charset", OptionKind::Text, "the charset of text, such as 'UTF-8' or 'GBK'").default("UTF-8");
+    OptionSpec::new("charset", OptionKind::Text, "the charset of text, such as 'UTF-8' or 'GBK'")
+        .default("UTF-8");
 const ENDIANNESS: OptionSpec = OptionSpec::new(
     "endianness",
     OptionKind::Choice(&["big-endian", "little-endian"]),
@@ -40,7 +41,10 @@ enum Charset {
     Latin1,
     Ascii,
     /// With the order of the bytes, and whether it starts with a mark of it.
-    Utf16 { big: bool, mark: bool },
+    Utf16 {
+        big: bool,
+        mark: bool,
+    },
     Other(&'static Encoding),
 }
 
@@ -134,7 +138,11 @@ fn only_column(schema: &Schema) -> Result<&DataType> {
     let [field] = schema.fields.as_slice() else {
         let names = schema.fields.iter().map(|field| format!("'{}'", field.name)).collect::<Vec<_>>();
         return Err(Error::user_hint(
-            format!("the format 'raw' takes exactly one column, but the table has {}: {}", names.len(), names.join(", ")),
+            format!(
+                "the format 'raw' takes exactly one column, but the table has {}: {}",
+                names.len(),
+                names.join(", ")
+            ),
             "keep one physical column, or choose a format such as 'json' or 'csv'",
         ));
     };
@@ -194,8 +202,10 @@ impl Decoder for RawDecoder {
                 column => {
                     if push_number(column, &bytes[range.clone()], self.little_endian).is_none() {
                         let size = range.len();
-                        let reason =
-                            format!("can't read field '{}': {size} bytes are no {}", self.name, self.data_type);
+                        let reason = format!(
+                            "can't read field '{}': {size} bytes are no {}",
+                            self.name, self.data_type
+                        );
                         decoded.rejects.push(Reject { range, reason });
                     }
                 }

@@ -54,8 +54,16 @@ fn values_are_converted_as_flink_does() {
         (DataType::bytes(), "\"aGk=\"", "\"aGk=\""),
         (TypeKind::Date.nullable(), "\"0001-01-01\"", "\"0001-01-01\""),
         (TypeKind::Time(3).nullable(), "\"23:59:59\"", "\"23:59:59\""),
-        (TypeKind::Timestamp(3).nullable(), "\"2024-02-29 12:34:56.123456789\"", "\"2024-02-29 12:34:56.123\""),
-        (TypeKind::Timestamp(9).nullable(), "\"2024-02-29 12:34:56.123456789\"", "\"2024-02-29 12:34:56.123456789\""),
+        (
+            TypeKind::Timestamp(3).nullable(),
+            "\"2024-02-29 12:34:56.123456789\"",
+            "\"2024-02-29 12:34:56.123\"",
+        ),
+        (
+            TypeKind::Timestamp(9).nullable(),
+            "\"2024-02-29 12:34:56.123456789\"",
+            "\"2024-02-29 12:34:56.123456789\"",
+        ),
         (TypeKind::Timestamp(3).nullable(), "\"2023-02-30 00:00:00\"", "\"2023-02-28 00:00:00\""),
         (TypeKind::TimestampLtz(3).nullable(), "\"1969-12-31 23:59:59.999Z\"", "\"1969-12-31 23:59:59.999\""),
         (array(int()), "[1, null,\"3\"]", "[1,null,3]"),
@@ -79,8 +87,16 @@ fn misfits_name_field_and_place() {
         (int(), "{}", "! can't read field 'v': an object stands where a single value is expected at byte 6"),
         (TypeKind::SmallInt.nullable(), "1.5", "! can't read field 'v': '1.5' is no SMALLINT at byte 6"),
         (TypeKind::TinyInt.nullable(), "200", "! can't read field 'v': '200' is no TINYINT at byte 6"),
-        (TypeKind::BigInt.nullable(), "9223372036854775808", "! can't read field 'v': '9223372036854775808' is no BIGINT at byte 6"),
-        (TypeKind::Date.nullable(), "\"2024-1-1\"", "! can't read field 'v': '2024-1-1' is no date such as '2024-01-31' at byte 6"),
+        (
+            TypeKind::BigInt.nullable(),
+            "9223372036854775808",
+            "! can't read field 'v': '9223372036854775808' is no BIGINT at byte 6",
+        ),
+        (
+            TypeKind::Date.nullable(),
+            "\"2024-1-1\"",
+            "! can't read field 'v': '2024-1-1' is no date such as '2024-01-31' at byte 6",
+        ),
         (array(int()), "[1,\"z\"]", "! can't read field 'v': 'z' is no INT at byte 9"),
         (array(int()), "5", "! can't read field 'v': expected an array, found '5' at byte 6"),
         (row(&[("x", int())]), "{\"x\":\"q\"}", "! can't read field 'v.x': 'q' is no INT at byte 11"),
@@ -89,7 +105,11 @@ fn misfits_name_field_and_place() {
         (int(), "", "! can't read field 'v': expected a value, found '}' at byte 6"),
         (int(), "1,", "! invalid JSON record: expected a field name, found '}' at byte 8"),
         (text(), "\"abc", "! can't read field 'v': the record ends inside a string at byte 11"),
-        (TypeKind::Timestamp(6).nullable(), "\"2024-01-01T00:00:00\"", "! can't read field 'v': '2024-01-01T00:00:00' is no timestamp such as '2024-01-31 12:00:00.123' at byte 6"),
+        (
+            TypeKind::Timestamp(6).nullable(),
+            "\"2024-01-01T00:00:00\"",
+            "! can't read field 'v': '2024-01-01T00:00:00' is no timestamp such as '2024-01-31 12:00:00.123' at byte 6",
+        ),
     ] {
         assert_eq!(value(data_type.clone(), json), expected, "{data_type} from {json}");
     }
@@ -137,10 +157,7 @@ fn bad_records_leave_no_trace_and_are_shown_whole() {
     let read = table.read(text);
     assert_eq!(
         read.rows,
-        [
-            r#"+I {"a":1,"l":[{"x":1,"m":{"k":1}}],"s":"first"}"#,
-            r#"+I {"a":7,"l":null,"s":"last"}"#,
-        ]
+        [r#"+I {"a":1,"l":[{"x":1,"m":{"k":1}}],"s":"first"}"#, r#"+I {"a":7,"l":null,"s":"last"}"#,]
     );
     let lines: Vec<&str> = text.lines().collect();
     let shown: Vec<&str> = read.rejects.iter().map(|(bytes, _)| bytes.as_str()).collect();
@@ -148,7 +165,7 @@ fn bad_records_leave_no_trace_and_are_shown_whole() {
     assert_eq!(
         read.rejects.iter().map(|(_, reason)| reason.as_str()).collect::<Vec<_>>(),
         [
-            "can't read field 'l.m': 'bad' is no INT at byte 53",
+            "can't read field 'l.m': 'bad' is no INT at byte 49",
             "invalid JSON record: expected an object, found 'n' at byte 1",
             "invalid JSON record: expected the end of the record, found '{' at byte 9",
             "can't read field 'a': 'x' is no INT at byte 15",

@@ -97,7 +97,8 @@ fn instants_follow_the_zone_and_kinds_are_shown() {
     let zone = chrono_tz::Tz::Asia__Shanghai;
     let mut out = Vec::new();
     RowWriter::new(table.schema.clone(), zone).write(&chunk, &mut out).unwrap();
-    let expected = "{\"op\":\"-U\",\"row\":{\"l\":\"1970-01-01 08:00:00\"}}\n{\"op\":\"-D\",\"row\":{\"l\":null}}\n";
+    let expected =
+        "{\"op\":\"-U\",\"row\":{\"l\":\"1970-01-01 08:00:00\"}}\n{\"op\":\"-D\",\"row\":{\"l\":null}}\n";
     assert_eq!(String::from_utf8(out).unwrap(), expected);
     let mut out = Vec::new();
     write_changes(&table.schema, &chunk, zone, "p> ", &mut out);
@@ -117,7 +118,8 @@ fn cells_show_values_as_casts_do() {
         ("n", int()),
     ];
     let table = Table::new("json", &columns);
-    let json = r#"{"r":{"a":1},"m":{"k":[1,null],"j":null},"de":1,"bo":true,"b":"AP8=","im":-14,"id":93784005}"#;
+    let json =
+        r#"{"r":{"a":1},"m":{"k":[1,null],"j":null},"de":1,"bo":true,"b":"AP8=","im":-14,"id":93784005}"#;
     let blob = tidemill_types::Blob::lines(arrow_buffer::Buffer::from(json.as_bytes()));
     let chunk = table.chunks(&[blob]).unwrap().remove(0).0;
     let cells: Vec<String> = chunk
@@ -132,16 +134,7 @@ fn cells_show_values_as_casts_do() {
         .collect();
     assert_eq!(
         cells,
-        [
-            "(1, NULL)",
-            "{k=[1, NULL], j=NULL}",
-            "1.00",
-            "TRUE",
-            "x'00ff'",
-            "-1-02",
-            "+1 02:03:04.005",
-            "NULL"
-        ]
+        ["(1, NULL)", "{k=[1, NULL], j=NULL}", "1.00", "TRUE", "x'00ff'", "-1-02", "+1 02:03:04.005", "NULL"]
     );
 }
 

@@ -374,6 +374,27 @@ pub fn declare_all(registry: &mut FunctionRegistry, names: &[&str], forms: &[For
     names.iter().for_each(|name| declare(registry, name, forms.iter().cloned()));
 }
 
+/// How a function whose types depend on each other is bound; `None` if it does not take the arguments.
+pub type BindTypes = fn(&BindCall<'_>) -> Result<Option<BoundScalar>>;
+
+struct Typed {
+    name: String,
+    forms: Vec<String>,
+    bind: BindTypes,
+}
+
+impl ScalarFunction for Typed {
+    fn bind(&self, call: &BindCall<'_>) -> Result<BoundScalar> {
+        (self.bind)(call)?.ok_or_else(|| wrong_arguments(&self.name, &self.forms, call))
+    }
+}
+
+/// Declares a function whose types depend on each other; `forms` are shown when it is called wrongly.
+pub fn declare_typed(registry: &mut FunctionRegistry, name: &str, forms: &[&str], bind: BindTypes) {
+    let forms = forms.iter().map(|form| (*form).to_owned()).collect();
+    registry.scalars.insert(name.into(), Arc::new(Typed { name: name.into(), forms, bind }));
+}
+
 struct Plain {
     compute: Compute,
     gives: Arrow,

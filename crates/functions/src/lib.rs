@@ -6,6 +6,8 @@
 pub mod aggregate;
 pub mod bind;
 pub mod cast;
+pub mod collection;
+pub mod conditional;
 pub mod datetime;
 pub mod lane;
 pub mod math;
@@ -29,6 +31,8 @@ pub fn registry() -> FunctionRegistry {
     string::register(&mut registry);
     regex::register(&mut registry);
     math::register(&mut registry);
+    conditional::register(&mut registry);
+    collection::register(&mut registry);
     datetime::register(&mut registry);
     aggregate::register(&mut registry);
     registry

@@ -5,11 +5,13 @@ use crate::drop_update_before::DropUpdateBefore;
 use crate::expand::Expand;
 use crate::group_aggregate::GroupAggregate;
 use crate::operator::Operator;
+use crate::session_aggregate::SessionAggregate;
 use crate::union::Union;
 use crate::watermark::Watermark;
 use crate::window_aggregate::WindowAggregate;
 use crate::window_assign::WindowAssign;
-use tidemill_plan::{Node, Operator as Plan};
+use tidemill_plan::stream::WindowAggregatePlan;
+use tidemill_plan::{Node, Operator as Plan, WindowKind};
 use tidemill_types::{Error, Result, Schema};
 
 /// What of the job an operator may depend on.
@@ -34,7 +36,7 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
     Ok(match &node.operator {
         Plan::Calc { filter, project } => Box::new(Calc::new(filter.as_ref(), project)),
         Plan::Watermark { watermark, time_column } => Box::new(Watermark::new(watermark, *time_column)),
-        Plan::WindowAggregate(plan) => Box::new(WindowAggregate::new(plan, first()?, job)?),
+        Plan::WindowAggregate(plan) => window_aggregate(plan, first()?, job)?,
         Plan::GroupAggregate(plan) => Box::new(GroupAggregate::new(plan, first()?, job)),
         Plan::WindowAssign(spec) => Box::new(WindowAssign::new(spec, first()?)?),
         Plan::Expand { projections } => Box::new(Expand::new(projections)),
@@ -42,6 +44,15 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
         Plan::Union => Box::new(Union),
         other => return Err(not_here(other)),
     })
+}
+
+fn window_aggregate(plan: &WindowAggregatePlan, input: &Schema, job: &JobInfo) -> Result<Box<dyn Operator>> {
+    match &plan.window.kind {
+        WindowKind::Session { gap, partition } => {
+            Ok(Box::new(SessionAggregate::new(plan, *gap, partition, input, job)?))
+        }
+        _ => Ok(Box::new(WindowAggregate::new(plan, input, job)?)),
+    }
 }
 
 fn not_here(plan: &Plan) -> Error {

@@ -11,6 +11,7 @@ pub mod expand;
 pub mod group_aggregate;
 pub mod keys;
 pub mod operator;
+pub mod session_aggregate;
 pub mod union;
 pub mod wall_clock;
 pub mod watermark;

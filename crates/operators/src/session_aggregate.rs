@@ -151,7 +151,9 @@ impl SessionAggregate {
                 Some(slot) => {
                     self.rows.push(row as u32);
                     self.slots.push(slot);
-                    quiet_until = quiet_until.min(times[row]);
+                    // Its session ends no earlier than its own span.
+                    let span = if self.clock.is_utc() { self.gap - 1 } else { 0 };
+                    quiet_until = quiet_until.min(times[row] + span);
                 }
                 None => late.push(row as u32),
             }

@@ -1,1 +1,10 @@
-//! Crate under construction.
+//! What tests of the whole engine share: a source that cuts its input at random, a runner that folds
+//! changelogs, random queries, and SQLite as the batch engine that says what their answer is.
+//!
+//! Invariant: never shipped; the answers of the oracle come from an engine that is not ours.
+
+pub mod cut_file;
+pub mod oracle;
+pub mod query;
+pub mod random;
+pub mod run;

@@ -41,14 +41,17 @@ pub(super) fn open(request: &DecodeRequest<'_>, envelope: &'static Envelope) -> 
     let settings = Settings::read(request.options, request.physical.types())?;
     let payload = envelope.schema_include && request.options.boolean(&SCHEMA_INCLUDE)?;
     let wanted = request.wanted.iter().map(|&place| &request.physical.fields[place]);
-    let fields = wanted.map(|field| RowField { name: field.name.clone(), data_type: field.data_type.clone() });
+    let fields =
+        wanted.map(|field| RowField { name: field.name.clone(), data_type: field.data_type.clone() });
     let row = TypeKind::Row(fields.collect()).nullable();
     let row = match envelope.rows {
         Rows::PartialArrays => TypeKind::Array(Box::new(row)).nullable(),
         Rows::Whole | Rows::Partial => row,
     };
     let mut fields = Layout::new(payload);
-    for (name, data_type) in [(envelope.old, &row), (envelope.new, &row), (envelope.operation, &DataType::string())] {
+    for (name, data_type) in
+        [(envelope.old, &row), (envelope.new, &row), (envelope.operation, &DataType::string())]
+    {
         fields.place(name, data_type, false);
     }
     let offered = crate::format(envelope.name)?.metadata;
@@ -323,7 +326,13 @@ impl CdcDecoder {
             _ => 0..0,
         };
         if change == Change::Update && old.len() != new.len() {
-            return Err(format!("'{}' has {} rows, '{}' has {}", self.envelope.old, old.len(), self.envelope.new, new.len()));
+            return Err(format!(
+                "'{}' has {} rows, '{}' has {}",
+                self.envelope.old,
+                old.len(),
+                self.envelope.new,
+                new.len()
+            ));
         }
         let mut old = old;
         for new in new {

@@ -139,8 +139,5 @@ fn inline_view(bytes: &[u8], start: usize, len: usize) -> u128 {
 #[inline]
 fn long_view(bytes: &[u8], buffer: u32, offset: usize) -> u128 {
     let prefix = bytes.first_chunk::<4>().map_or(0, |prefix| u32::from_le_bytes(*prefix));
-    bytes.len() as u128
-        | u128::from(prefix) << 32
-        | u128::from(buffer) << 64
-        | (offset as u32 as u128) << 96
+    bytes.len() as u128 | u128::from(prefix) << 32 | u128::from(buffer) << 64 | (offset as u32 as u128) << 96
 }

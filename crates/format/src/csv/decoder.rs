@@ -244,7 +244,11 @@ fn push_text(column: &mut Column, text: &[u8]) -> Result<(), String> {
             let strictness = if *zoned { Strictness::Clamp } else { Strictness::Short };
             let instant = parse::timestamp(trimmed, b' ', suffix, strictness);
             let value = instant.and_then(|instant| instant.in_unit(*precision));
-            let example = if *zoned { "timestamp such as '2024-01-31 12:00:00.123Z'" } else { "timestamp such as '2024-01-31 12:00:00.123'" };
+            let example = if *zoned {
+                "timestamp such as '2024-01-31 12:00:00.123Z'"
+            } else {
+                "timestamp such as '2024-01-31 12:00:00.123'"
+            };
             values.push(value.ok_or_else(|| misfit(text, example))?);
         }
         Column::Bytes(column) => {

@@ -3,7 +3,8 @@
 use tidemill_types::{DataType, Error, OptionKind, OptionSpec, Options, Result, Schema, TypeKind};
 
 const FIELD_DELIMITER: OptionSpec =
-    OptionSpec::new("field-delimiter", OptionKind::Text, "the character between fields; '\\t' is a tab").default(",");
+    OptionSpec::new("field-delimiter", OptionKind::Text, "the character between fields; '\\t' is a tab")
+        .default(",");
 const DISABLE_QUOTES: OptionSpec =
     OptionSpec::new("disable-quote-character", OptionKind::Boolean, "whether quotes have no meaning")
         .default("false");
@@ -18,9 +19,12 @@ const IGNORE_ERRORS: OptionSpec = OptionSpec::new(
     "whether bad fields become NULL and bad records are skipped",
 )
 .default("false");
-const ARRAY_DELIMITER: OptionSpec =
-    OptionSpec::new("array-element-delimiter", OptionKind::Text, "what stands between parts of an array or row")
-        .default(";");
+const ARRAY_DELIMITER: OptionSpec = OptionSpec::new(
+    "array-element-delimiter",
+    OptionKind::Text,
+    "what stands between parts of an array or row",
+)
+.default(";");
 const ESCAPE: OptionSpec =
     OptionSpec::new("escape-character", OptionKind::Text, "the character before a character taken as it is");
 const NULL_LITERAL: OptionSpec =
@@ -124,9 +128,9 @@ fn unescape(text: &str) -> String {
 pub(super) fn check_columns(schema: &Schema) -> Result<()> {
     schema.fields.iter().try_for_each(|field| match &field.data_type.kind {
         TypeKind::Array(element) => check_part(&field.name, element),
-        TypeKind::Row(parts) => {
-            parts.iter().try_for_each(|part| check_part(&format!("{}.{}", field.name, part.name), &part.data_type))
-        }
+        TypeKind::Row(parts) => parts
+            .iter()
+            .try_for_each(|part| check_part(&format!("{}.{}", field.name, part.name), &part.data_type)),
         _ => check_single(&field.name, &field.data_type),
     })
 }

@@ -56,7 +56,10 @@ impl Splitter {
                     line_end = if lines { end_of_line(blob, after) } else { limit };
                 }
                 at = after;
-                while at < line_end && matches!(blob[at], b' ' | b'\t' | b'\r') && blob[at] != dialect.delimiter {
+                while at < line_end
+                    && matches!(blob[at], b' ' | b'\t' | b'\r')
+                    && blob[at] != dialect.delimiter
+                {
                     at += 1;
                 }
                 if at < line_end && blob[at] != dialect.delimiter {
@@ -89,7 +92,14 @@ impl Splitter {
         at
     }
 
-    fn escaped(&mut self, blob: &[u8], start: usize, first: usize, line_end: usize, dialect: &Dialect) -> usize {
+    fn escaped(
+        &mut self,
+        blob: &[u8],
+        start: usize,
+        first: usize,
+        line_end: usize,
+        dialect: &Dialect,
+    ) -> usize {
         let from = self.own.len();
         self.own.extend_from_slice(&blob[start..first]);
         let mut at = first;

@@ -4,9 +4,7 @@
 
 use super::options::{EncodeOptions, NullKey, Standard, check_type};
 use super::scan::equal_bytes;
-use crate::number::{
-    write_double, write_float, write_integer, write_plain_decimal, write_stripped_decimal,
-};
+use crate::number::{write_double, write_float, write_integer, write_plain_decimal, write_stripped_decimal};
 use crate::time_text::{wall_clock, write_date, write_time, write_timestamp};
 use crate::typed::{Bound, Fields, Values};
 use crate::{EncodeRequest, Encoder};
@@ -91,7 +89,9 @@ impl Bound<'_> {
             }
             Values::Int32(values) => write_integer(out, values[row]),
             Values::Int64(values) => write_integer(out, values[row]),
-            Values::Float64(values) => quoted_if(!values[row].is_finite(), out, |out| write_double(out, values[row])),
+            Values::Float64(values) => {
+                quoted_if(!values[row].is_finite(), out, |out| write_double(out, values[row]))
+            }
             Values::Timestamp(values, precision) => {
                 out.push(b'"');
                 write_timestamp(out, values[row], *precision, style.separator);
@@ -104,11 +104,15 @@ impl Bound<'_> {
 
     fn write_other(&self, row: usize, style: &Style, out: &mut Vec<u8>) -> Result<()> {
         match &self.values {
-            Values::Boolean(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
+            Values::Boolean(array) => {
+                out.extend_from_slice(if array.value(row) { b"true" } else { b"false" })
+            }
             Values::Int8(values) => write_integer(out, values[row]),
             Values::Int16(values) => write_integer(out, values[row]),
             Values::Months(values) => write_integer(out, values[row]),
-            Values::Float32(values) => quoted_if(!values[row].is_finite(), out, |out| write_float(out, values[row])),
+            Values::Float32(values) => {
+                quoted_if(!values[row].is_finite(), out, |out| write_float(out, values[row]))
+            }
             Values::Decimal(values, scale) => write_decimal(out, values[row], *scale, style.decimals),
             Values::Date(values) => quoted(out, |out| write_date(out, i64::from(values[row]))),
             Values::Time(values) => quoted(out, |out| write_time(out, i64::from(values[row]) * 1_000_000)),
@@ -244,7 +248,9 @@ fn write_instant(out: &mut Vec<u8>, value: i64, precision: u8, style: &Style) {
             write_timestamp(out, value, precision, style.separator);
             out.push(b'Z');
         }
-        Zoned::Wall(zone) => write_timestamp(out, wall_clock(value, precision, zone), precision, style.separator),
+        Zoned::Wall(zone) => {
+            write_timestamp(out, wall_clock(value, precision, zone), precision, style.separator)
+        }
     }
 }
 

@@ -3,9 +3,12 @@
 use crate::parse::{Instant, Strictness, Suffix, timestamp};
 use tidemill_types::{DataType, Error, OptionKind, OptionSpec, Options, Result, TypeKind};
 
-const FAIL_ON_MISSING_FIELD: OptionSpec =
-    OptionSpec::new("fail-on-missing-field", OptionKind::Boolean, "whether a missing field makes a bad record")
-        .default("false");
+const FAIL_ON_MISSING_FIELD: OptionSpec = OptionSpec::new(
+    "fail-on-missing-field",
+    OptionKind::Boolean,
+    "whether a missing field makes a bad record",
+)
+.default("false");
 /// Bad fields become NULL, bad records are skipped.
 pub(crate) const IGNORE_PARSE_ERRORS: OptionSpec = OptionSpec::new(
     "ignore-parse-errors",
@@ -197,9 +200,9 @@ pub(crate) fn check_type(name: &str, data_type: &DataType) -> Result<()> {
             "declare the key as STRING",
         )),
         TypeKind::Map(_, value) => check_type(name, value),
-        TypeKind::Row(fields) => {
-            fields.iter().try_for_each(|field| check_type(&format!("{name}.{}", field.name), &field.data_type))
-        }
+        TypeKind::Row(fields) => fields
+            .iter()
+            .try_for_each(|field| check_type(&format!("{name}.{}", field.name), &field.data_type)),
         TypeKind::Variant => {
             Err(Error::user(format!("column '{name}' is {data_type}, which the JSON formats can't carry")))
         }

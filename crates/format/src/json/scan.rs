@@ -395,8 +395,26 @@ mod tests {
         cursor.skip_value().unwrap();
         assert_eq!(cursor.at, good.len());
         for bad in [
-            "01", "+1", "1.", ".5", "1e", "-", "tru", "\"a", "\"\\x\"", "\"\\u12g4\"", "[1,]", "[1 2]", "{\"a\"}",
-            "{a:1}", "{\"a\":1,}", "[", "{", "NaN", "'a'", "",
+            "01",
+            "+1",
+            "1.",
+            ".5",
+            "1e",
+            "-",
+            "tru",
+            "\"a",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "[1,]",
+            "[1 2]",
+            "{\"a\"}",
+            "{a:1}",
+            "{\"a\":1,}",
+            "[",
+            "{",
+            "NaN",
+            "'a'",
+            "",
         ] {
             let mut cursor = Cursor::new(bad.as_bytes(), 0);
             assert!(cursor.skip_value().is_err(), "{bad}");

@@ -45,12 +45,15 @@ fn write_number(text: &[u8], float: bool, exact: bool, out: &mut Vec<u8>) {
 fn write_string(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) {
     let quoted = cursor.string().expect(CHECKED);
     let literal = &cursor.bytes[quoted.start..quoted.end];
-    if !quoted.escaped {
-        return escape(literal, false, out);
+    out.push(b'"');
+    if quoted.escaped {
+        let mut text = Vec::with_capacity(literal.len());
+        unescape(literal, &mut text);
+        escape(&text, false, out);
+    } else {
+        escape(literal, false, out);
     }
-    let mut text = Vec::with_capacity(literal.len());
-    unescape(literal, &mut text);
-    escape(&text, false, out);
+    out.push(b'"');
 }
 
 fn write_array(cursor: &mut Cursor<'_>, exact: bool, out: &mut Vec<u8>) {

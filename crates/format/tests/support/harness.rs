@@ -109,9 +109,11 @@ impl<'a> Table<'a> {
                 row.expect("rows have an op").replacen("\",\"row\":", " ", 1)
             }));
             let bytes = |reject: &Reject| blob.bytes[reject.range.clone()].to_vec();
-            read.rejects.extend(rejects.into_iter().map(|reject| {
-                (String::from_utf8_lossy(&bytes(&reject)).into_owned(), reject.reason)
-            }));
+            read.rejects.extend(
+                rejects
+                    .into_iter()
+                    .map(|reject| (String::from_utf8_lossy(&bytes(&reject)).into_owned(), reject.reason)),
+            );
             read.skipped += skipped;
             read.records += records;
         }
@@ -147,12 +149,8 @@ impl<'a> Table<'a> {
 
     /// The same with the kinds of the rows.
     pub fn write_kinds(&self, json: &str, kinds: Option<&[RowKind]>) -> Result<Vec<String>> {
-        let source = Table {
-            format: "json",
-            schema: self.schema.clone(),
-            options: Vec::new(),
-            metadata: Vec::new(),
-        };
+        let source =
+            Table { format: "json", schema: self.schema.clone(), options: Vec::new(), metadata: Vec::new() };
         let (mut chunk, rejects, ..) =
             source.chunks(&[Blob::lines(Buffer::from(json.as_bytes()))])?.remove(0);
         assert_eq!(rejects, []);
@@ -192,6 +190,7 @@ pub fn assert_cuts_do_not_matter(table: &Table<'_>, text: &str) {
         start += line.len();
         range
     });
-    let blob = Blob { framing: Framing::Records(ranges.collect()), ..Blob::lines(Buffer::from(text.as_bytes())) };
+    let blob =
+        Blob { framing: Framing::Records(ranges.collect()), ..Blob::lines(Buffer::from(text.as_bytes())) };
     assert_eq!(table.read_blobs(&[blob]).expect("records can be read"), whole, "as records");
 }

@@ -1,0 +1,53 @@
+//! Stream = batch: random queries over random rows, cut at random, at random parallelism, give what SQLite
+//! answers. A failing seed is printed; `TIDEMILL_SEED=n` replays it, `TIDEMILL_SEEDS=n` runs more of them.
+
+use tidemill_testkit::oracle::{answer, json_lines, rows};
+use tidemill_testkit::query::question;
+use tidemill_testkit::random::Random;
+use tidemill_testkit::run::run;
+
+const SEEDS_DEFAULT: u64 = 120;
+const SPAN_MS: i64 = 60_000;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+#[test]
+fn random_queries_equal_the_batch_answer() {
+    match number("TIDEMILL_SEED") {
+        Some(seed) => check(seed),
+        None => (0..number("TIDEMILL_SEEDS").unwrap_or(SEEDS_DEFAULT)).for_each(check),
+    }
+}
+
+fn check(seed: u64) {
+    let mut random = Random::new(seed);
+    let count = 20 + random.below(280) as usize;
+    let rows = rows(&mut random, count, SPAN_MS);
+    let delay_ms = *random.pick(&[0i64, 1_000, 4_000, 20_000]);
+    let question = question(&mut random, SPAN_MS);
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let path = folder.path().join("t.jsonl");
+    std::fs::write(&path, json_lines(&rows)).expect("the folder takes a file");
+    let parallelism = 1 + random.below(4) as usize;
+    let table = |name: &str, delay: i64| {
+        format!(
+            "CREATE TABLE {name} (seq BIGINT, a INT, b STRING, v BIGINT, ts TIMESTAMP(3), \
+             WATERMARK FOR ts AS ts - INTERVAL '{}' SECOND(3)) \
+             WITH ('connector' = 'cut-file', 'path' = '{}', 'seed' = '{seed}', 'blob-lines-max' = '{}', 'format' = 'json');\n",
+            delay / 1_000,
+            path.display(),
+            1 + seed % 60,
+        )
+    };
+    let script = format!("{}{}{};", table("t", delay_ms), table("patient", 999_000), question.flink);
+    let expected = answer(&rows, delay_ms, &question.sqlite)
+        .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", question.sqlite));
+    let given = run(&script, parallelism).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{script}"));
+    assert_eq!(given.rows, expected, "TIDEMILL_SEED={seed} at parallelism {parallelism}\n{script}");
+    for operator in given.summaries.iter().flat_map(|summary| &summary.operators) {
+        let gone = operator.forwarded + operator.absorbed + operator.filtered + operator.late + operator.bad;
+        assert_eq!(operator.input, gone + operator.buffered, "TIDEMILL_SEED={seed}: {operator:?}");
+    }
+}
