@@ -22,7 +22,7 @@ mod weblog;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use pace::Pace;
-use producer::{Bounded, Produce};
+use producer::Bounded;
 use std::time::{Duration, Instant};
 use stop::Stop;
 use summary::Summary;

@@ -21,9 +21,12 @@ fn schema(source: &str) -> Schema {
         ]),
         "datagen-text" => Schema::new(vec![column("id", long), column("name", text)]),
         "nexmark" => {
-            let longs = |names: &[&str]| names.iter().map(|name| field(name, long.clone())).collect::<Vec<_>>();
-            let texts = |names: &[&str]| names.iter().map(|name| field(name, text.clone())).collect::<Vec<_>>();
-            let times = |names: &[&str]| names.iter().map(|name| field(name, time.clone())).collect::<Vec<_>>();
+            let longs =
+                |names: &[&str]| names.iter().map(|name| field(name, long.clone())).collect::<Vec<_>>();
+            let texts =
+                |names: &[&str]| names.iter().map(|name| field(name, text.clone())).collect::<Vec<_>>();
+            let times =
+                |names: &[&str]| names.iter().map(|name| field(name, time.clone())).collect::<Vec<_>>();
             let person = [
                 longs(&["id"]),
                 texts(&["name", "emailAddress", "creditCard", "city", "state", "extra"]),

@@ -11,11 +11,18 @@ use tidemill_connector::{Connector, OpenSource, TableRequest};
 use tidemill_types::{OptionKind, OptionSpec, Options, Result};
 
 const ROWS_PER_SECOND: OptionSpec =
-    OptionSpec::new("rows-per-second", OptionKind::Integer, "how many rows are made each second").default("10000");
-const NUMBER_OF_ROWS: OptionSpec =
-    OptionSpec::new("number-of-rows", OptionKind::Integer, "how many rows are made; without it there is no end");
-const SEED: OptionSpec =
-    OptionSpec::new("seed", OptionKind::Integer, "the same seed makes the same rows; without it each run differs");
+    OptionSpec::new("rows-per-second", OptionKind::Integer, "how many rows are made each second")
+        .default("10000");
+const NUMBER_OF_ROWS: OptionSpec = OptionSpec::new(
+    "number-of-rows",
+    OptionKind::Integer,
+    "how many rows are made; without it there is no end",
+);
+const SEED: OptionSpec = OptionSpec::new(
+    "seed",
+    OptionKind::Integer,
+    "the same seed makes the same rows; without it each run differs",
+);
 
 const OPTIONS: &[OptionSpec] = &[
     ROWS_PER_SECOND,

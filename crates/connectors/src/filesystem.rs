@@ -20,8 +20,8 @@ mod stdout;
 mod tail;
 
 use options::*;
-pub(crate) use stdout::StandardOutput;
 use path::Location;
+pub(crate) use stdout::StandardOutput;
 use tidemill_connector::{Connector, MetadataKey, OpenSink, OpenSource, TableRequest};
 use tidemill_types::data_type::LENGTH_MAX;
 use tidemill_types::{Error, Options, Result, TypeKind};
@@ -44,16 +44,8 @@ pub(crate) fn connector() -> Connector {
 }
 
 const METADATA: &[MetadataKey] = &[
-    MetadataKey {
-        key: "file.path",
-        data_type: || TypeKind::Varchar(LENGTH_MAX).not_null(),
-        writable: false,
-    },
-    MetadataKey {
-        key: "file.name",
-        data_type: || TypeKind::Varchar(LENGTH_MAX).not_null(),
-        writable: false,
-    },
+    MetadataKey { key: "file.path", data_type: || TypeKind::Varchar(LENGTH_MAX).not_null(), writable: false },
+    MetadataKey { key: "file.name", data_type: || TypeKind::Varchar(LENGTH_MAX).not_null(), writable: false },
     MetadataKey { key: "file.size", data_type: || TypeKind::BigInt.not_null(), writable: false },
     MetadataKey {
         key: "file.modification-time",

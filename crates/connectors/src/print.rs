@@ -4,11 +4,14 @@
 
 use crate::filesystem::StandardOutput;
 use tidemill_connector::{Connector, OpenSink, Packet, SinkFront, TableRequest};
-use tidemill_format::write_display;
-use tidemill_types::{Chunk, DataType, OptionKind, OptionSpec, Result};
+use tidemill_format::write_changes;
+use tidemill_types::{Chunk, OptionKind, OptionSpec, Result, Schema};
 
-const IDENTIFIER: OptionSpec =
-    OptionSpec::new("print-identifier", OptionKind::Text, "a text in front of each line, with '> ' behind it");
+const IDENTIFIER: OptionSpec = OptionSpec::new(
+    "print-identifier",
+    OptionKind::Text,
+    "a text in front of each line, with '> ' behind it",
+);
 const STANDARD_ERROR: OptionSpec =
     OptionSpec::new("standard-error", OptionKind::Boolean, "writes to standard error").default("false");
 
@@ -38,41 +41,23 @@ fn open(request: &TableRequest<'_>) -> Result<OpenSink> {
         None | Some("") => String::new(),
         Some(identifier) => format!("{identifier}> "),
     };
-    let front = Lines { prefix, types: request.schema.types().cloned().collect(), zone: request.zone };
+    let front = Lines { prefix, schema: request.schema.clone(), zone: request.zone };
     Ok(OpenSink { front: Box::new(front), sink: Box::new(sink) })
 }
 
 /// Writes rows as lines.
 struct Lines {
     prefix: String,
-    types: Vec<DataType>,
+    schema: Schema,
     zone: chrono_tz::Tz,
 }
 
 impl SinkFront for Lines {
     fn encode(&mut self, chunk: &Chunk, out: &mut Vec<Packet>) -> Result<()> {
         let mut packet = Packet { rows: chunk.rows, watermark: chunk.marks.last(), ..Packet::default() };
-        for row in 0..chunk.rows {
-            self.write_row(chunk, row, &mut packet.bytes);
-            packet.ends.push(packet.bytes.len());
-        }
+        write_changes(&self.schema, chunk, self.zone, &self.prefix, &mut packet.bytes);
         out.push(packet);
         Ok(())
-    }
-}
-
-impl Lines {
-    fn write_row(&self, chunk: &Chunk, row: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.prefix.as_bytes());
-        out.extend_from_slice(chunk.kind(row).short().as_bytes());
-        out.push(b'[');
-        for (i, (column, data_type)) in chunk.columns.iter().zip(&self.types).enumerate() {
-            if i > 0 {
-                out.extend_from_slice(b", ");
-            }
-            write_display(column.as_ref(), data_type, row, self.zone, out);
-        }
-        out.extend_from_slice(b"]\n");
     }
 }
 
@@ -82,18 +67,20 @@ mod tests {
     use crate::columns::fixed;
     use arrow_array::StringViewArray;
     use std::sync::Arc;
-    use tidemill_types::{RowKind, TypeKind};
+    use tidemill_types::{DataType, Field, RowKind, TypeKind};
 
     #[test]
     fn lines_are_flinks() {
-        let types = vec![TypeKind::Int.nullable(), DataType::string()];
+        let schema =
+            Schema::new(vec![Field::new("i", TypeKind::Int.nullable()), Field::new("s", DataType::string())]);
+        let numbers = fixed(&schema.fields[0].data_type, vec![1, 2], None);
         let text = Arc::new(StringViewArray::from(vec![Some("a"), None]));
-        let mut chunk = Chunk::new(vec![fixed(&types[0], vec![1, 2], None), text], 2);
+        let mut chunk = Chunk::new(vec![numbers, text], 2);
         chunk.kinds = Some([RowKind::Insert, RowKind::Delete].into());
         let mut out = Vec::new();
-        let mut lines = Lines { prefix: "id> ".into(), types, zone: chrono_tz::Tz::UTC };
+        let mut lines = Lines { prefix: "id> ".into(), schema, zone: chrono_tz::Tz::UTC };
         lines.encode(&chunk, &mut out).unwrap();
         assert_eq!(String::from_utf8_lossy(&out[0].bytes), "id> +I[1, a]\nid> -D[2, null]\n");
-        assert_eq!(out[0].ends.len(), 2);
+        assert_eq!(out[0].rows, 2);
     }
 }

@@ -51,16 +51,7 @@ pub(crate) fn connector() -> Connector {
     Connector {
         name: "socket",
         summary: "lines of text from TCP connections",
-        options: &[
-            MODE,
-            HOSTNAME,
-            PORT,
-            LINE_BYTES,
-            CONNECTIONS,
-            DELIMITER,
-            END_WHEN_LEFT,
-            RECONNECT,
-        ],
+        options: &[MODE, HOSTNAME, PORT, LINE_BYTES, CONNECTIONS, DELIMITER, END_WHEN_LEFT, RECONNECT],
         formatted: true,
         metadata: &[],
         sink_takes_changes: false,

@@ -3,12 +3,14 @@
 use crate::{EngineError, ResultBatch, RunningJob, Script};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tidemill_connector::ConnectorRegistry;
 use tidemill_plan::FunctionRegistry;
 use tidemill_runtime::{BadRecords, JobOptions};
 use tidemill_sql::{Job, Outcome, Session};
-use tidemill_types::SystemClock;
+
+/// How many bytes of a query's result wait for the one who asked.
+const COLLECT_BYTES_MAX: usize = 16 << 20;
 
 /// What a bad record does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,22 +47,23 @@ pub enum Started {
 /// A session with its tables, settings and functions.
 pub struct Engine {
     session: Session,
-    connectors: Arc<ConnectorRegistry>,
+    connectors: ConnectorRegistry,
     options: EngineOptions,
     run_id: String,
     jobs_started: usize,
+    pinned: Vec<(String, String)>,
 }
 
 impl Engine {
     /// A new session.
     pub fn new(functions: FunctionRegistry, connectors: ConnectorRegistry, options: EngineOptions) -> Self {
-        let connectors = Arc::new(connectors);
         Engine {
-            session: Session::new(Arc::new(functions), connectors.clone()),
+            session: Session::new(Arc::new(functions), Arc::new(connectors.clone())),
             connectors,
             options,
             run_id: new_run_id(),
             jobs_started: 0,
+            pinned: Vec::new(),
         }
     }
 
@@ -75,17 +78,38 @@ impl Engine {
         functions.scalars.keys().chain(functions.aggregates.keys()).map(|name| name.to_lowercase()).collect()
     }
 
+    /// The names of all settings with a meaning.
+    pub fn setting_names(&self) -> Vec<String> {
+        self.session.settings.names().map(str::to_string).collect()
+    }
+
     /// Sets a configuration key as `SET` would; the answer is a warning if the key is not known.
     pub fn set(&mut self, key: &str, value: &str) -> Result<Option<String>, EngineError> {
         Ok(self.session.settings.set(key, value)?)
+    }
+
+    /// Sets a configuration key for good: a `SET` or `RESET` in a script does not change it.
+    pub fn pin(&mut self, key: &str, value: &str) -> Result<Option<String>, EngineError> {
+        let warning = self.set(key, value)?;
+        self.pinned.push((key.to_string(), value.to_string()));
+        Ok(warning)
+    }
+
+    /// Runs a statement in the session; pinned settings stay as they are.
+    fn run(&mut self, script: &Script, index: usize) -> Result<Outcome, EngineError> {
+        let outcome = self.session.run(&script.statements[index]).map_err(|d| script.refused(d))?;
+        for (key, value) in &self.pinned {
+            self.session.settings.set(key, value)?;
+        }
+        Ok(outcome)
     }
 
     /// Plans all statements of a script without running any job; definitions take effect in the session.
     /// The answer holds warnings.
     pub fn check(&mut self, script: &Script) -> Result<Vec<String>, EngineError> {
         let mut warnings = Vec::new();
-        for (index, statement) in script.statements.iter().enumerate() {
-            match self.session.run(statement).map_err(|diagnostic| script.refused(diagnostic))? {
+        for index in 0..script.len() {
+            match self.run(script, index)? {
                 Outcome::Done(Some(warning)) => warnings.push(warning),
                 Outcome::Job(job) => warnings.extend(endless_state(script, index, &job)),
                 _ => {}
@@ -97,8 +121,8 @@ impl Engine {
     /// The plans of all jobs of a script as text; nothing is run.
     pub fn explain(&mut self, script: &Script) -> Result<String, EngineError> {
         let mut out = String::new();
-        for (index, statement) in script.statements.iter().enumerate() {
-            if let Outcome::Job(job) = self.session.run(statement).map_err(|d| script.refused(d))? {
+        for index in 0..script.len() {
+            if let Outcome::Job(job) = self.run(script, index)? {
                 let info = script.info(index);
                 let first = info.text.lines().next().unwrap_or_default().to_string();
                 out.push_str(&format!("-- line {}: {first}\n{}\n", info.line, job.plan.explain()));
@@ -109,8 +133,7 @@ impl Engine {
 
     /// Runs a statement, or starts its job.
     pub fn start(&mut self, script: &Script, index: usize) -> Result<Started, EngineError> {
-        let statement = &script.statements[index];
-        match self.session.run(statement).map_err(|diagnostic| script.refused(diagnostic))? {
+        match self.run(script, index)? {
             Outcome::Done(warning) => Ok(Started::Done(warning)),
             Outcome::Rows(rows) => {
                 let zone = self.session.settings.zone();
@@ -128,24 +151,22 @@ impl Engine {
         let (results, collect) = match job.collect {
             None => (None, None),
             Some(schema) => {
-                let (sender, receiver) = tidemill_runtime::collect_channel();
+                let (sender, receiver) = tidemill_runtime::collect_channel(COLLECT_BYTES_MAX);
                 (Some((Arc::new(schema), receiver)), Some(sender))
             }
         };
         let options = JobOptions {
             parallelism: self.parallelism(),
-            clock: Arc::new(SystemClock),
-            connectors: self.connectors.clone(),
             bad_records: self.bad_records(),
-            dead_letters: dead_letters.clone(),
+            dead_letter: Some(dead_letters.clone()),
             keep_late: self.keep_late(),
             zone,
-            idle_timeout_ms: self.session.settings.duration_ms("table.exec.source.idle-timeout"),
+            idle_timeout: self.idle_timeout(),
             run_id,
             collect,
-            ..JobOptions::default()
+            ..JobOptions::new(self.connectors.clone())
         };
-        let handle = tidemill_runtime::start(job.plan, options)?;
+        let handle = tidemill_runtime::start(&job.plan, options)?;
         Ok(RunningJob { handle, results, zone, started: Instant::now(), bounded: job.bounded, dead_letters })
     }
 
@@ -153,6 +174,13 @@ impl Engine {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let set = || self.session.settings.get("parallelism.default").and_then(|text| text.parse().ok());
         self.options.parallelism.or_else(set).filter(|n| *n > 0).unwrap_or_else(cores)
+    }
+
+    /// `table.exec.source.idle-timeout`, if it was set; the runtime has its own default.
+    fn idle_timeout(&self) -> Option<Duration> {
+        const KEY: &str = "table.exec.source.idle-timeout";
+        let set = self.session.settings.all().contains_key(KEY);
+        set.then(|| Duration::from_millis(self.session.settings.duration_ms(KEY) as u64))
     }
 
     fn bad_records(&self) -> BadRecords {

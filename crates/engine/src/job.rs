@@ -2,11 +2,11 @@
 
 use crate::result::columns;
 use crate::{EngineError, ResultBatch, ResultColumn};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidemill_runtime::{CollectReceiver, JobHandle, JobMetrics, RunSummary};
-use tidemill_types::Schema;
+use tidemill_types::{Chunk, Schema};
 
 /// A job that was started.
 pub struct RunningJob {
@@ -20,7 +20,7 @@ pub struct RunningJob {
 
 /// Stops a job from elsewhere (a signal handler).
 #[derive(Clone)]
-pub struct StopHandle(tidemill_runtime::StopHandle);
+pub struct StopHandle(JobHandle);
 
 /// How far a job is.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -98,17 +98,13 @@ impl RunningJob {
     /// batch when the time is over and the job goes on.
     pub fn next_batch(&mut self, timeout: Duration) -> Option<ResultBatch> {
         let (schema, receiver) = self.results.as_mut()?;
-        let chunk = match receiver.recv_timeout(timeout) {
-            tidemill_runtime::Collected::Chunk(chunk) => chunk,
-            tidemill_runtime::Collected::Timeout => tidemill_types::Chunk::default(),
-            tidemill_runtime::Collected::End => return None,
-        };
+        let chunk = receiver.recv_timeout(timeout).unwrap_or_else(|_| Some(Chunk::default()))?;
         Some(ResultBatch::new(schema.clone(), chunk, self.zone))
     }
 
     /// Whether it has ended, well or not.
     pub fn ended(&self) -> bool {
-        self.handle.ended()
+        self.handle.is_done()
     }
 
     /// How far it is.
@@ -118,14 +114,19 @@ impl RunningJob {
 
     /// A handle that stops it.
     pub fn stop_handle(&self) -> StopHandle {
-        StopHandle(self.handle.stop_handle())
+        StopHandle(self.handle.clone())
+    }
+
+    /// Drops all that is under way.
+    pub fn abort(&self) {
+        self.handle.abort();
     }
 
     /// Waits for its end.
     pub fn wait(self) -> Result<JobSummary, EngineError> {
         drop(self.results);
         let summary = self.handle.wait()?;
-        Ok(self::summary(summary, self.dead_letters))
+        Ok(self::summary(summary, &self.dead_letters))
     }
 }
 
@@ -154,9 +155,9 @@ fn progress(metrics: &JobMetrics, elapsed: Duration) -> JobProgress {
     }
 }
 
-fn summary(run: RunSummary, dead_letters: PathBuf) -> JobSummary {
+fn summary(run: RunSummary, dead_letters: &Path) -> JobSummary {
     let totals = progress(&run.metrics, run.elapsed);
-    let kept = run.set_aside > 0;
+    let kept = dead_letters.exists();
     let operators = run
         .metrics
         .operators
@@ -179,6 +180,6 @@ fn summary(run: RunSummary, dead_letters: PathBuf) -> JobSummary {
         operators,
         state_bytes_peak: run.metrics.state_bytes_peak,
         stopped: run.stopped,
-        dead_letters: kept.then_some(dead_letters),
+        dead_letters: kept.then(|| dead_letters.to_path_buf()),
     }
 }

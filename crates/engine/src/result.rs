@@ -1,7 +1,7 @@
 //! Rows for a person or a program: changes of a query, or the answer of SHOW, DESCRIBE and EXPLAIN.
 
 use std::sync::Arc;
-use tidemill_format::changelog_json::{RowWriter, write_display};
+use tidemill_format::{RowWriter, write_display};
 use tidemill_types::{Chunk, Schema, TypeKind};
 
 /// A column of a result.
@@ -45,7 +45,7 @@ impl ResultBatch {
 
     /// Appends a line `{"op":"+I","row":{…}}` for each row.
     pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), crate::EngineError> {
-        RowWriter::new(&self.schema, self.zone).write(&self.chunk, out).map_err(Into::into)
+        RowWriter::new((*self.schema).clone(), self.zone).write(&self.chunk, out).map_err(Into::into)
     }
 
     /// The text of a value; NULL is `NULL`.

@@ -64,7 +64,7 @@ fn blob(format: &str, seed: usize, shuffled: bool) -> Blob {
     let mut bytes = Vec::new();
     for record in 0..BLOB_RECORDS {
         let n = seed * BLOB_RECORDS + record;
-        let mut fields = vec![
+        let mut fields = [
             format!("\"user_id\":\"u{}\"", n * 7919 % 100_000),
             format!("\"event_type\":\"{}\"", ["view", "cart", "purchase"][n % 3]),
             format!("\"page_id\":\"page-{}\"", n % 997),
@@ -80,7 +80,7 @@ fn blob(format: &str, seed: usize, shuffled: bool) -> Blob {
         ];
         if shuffled {
             for place in 0..fields.len() {
-                let other = (n * 2_654_435_761 >> (place * 3)) % fields.len();
+                let other = ((n * 2_654_435_761) >> (place * 3)) % fields.len();
                 fields.swap(place, other);
             }
         }

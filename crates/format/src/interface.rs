@@ -77,6 +77,13 @@ pub trait Encoder: Send {
     ) -> Result<()>;
 }
 
+/// Opens a reader; refuses options and types that the format can't carry.
+pub type OpenDecoder = fn(&DecodeRequest<'_>) -> Result<Box<dyn Decoder>>;
+/// Opens a writer; refuses options and types that the format can't carry.
+pub type OpenEncoder = fn(&EncodeRequest<'_>) -> Result<Box<dyn Encoder>>;
+/// A metadata key with its type.
+pub type MetadataKey = (&'static str, fn() -> DataType);
+
 /// A format as a value: what it is called, what it takes, how it is opened.
 pub struct Format {
     /// The name in the option `format`.
@@ -88,9 +95,9 @@ pub struct Format {
     /// Whether rows read and written may be changes other than `+I`.
     pub changelog: bool,
     /// Metadata keys that reading offers, with their types.
-    pub metadata: &'static [(&'static str, fn() -> DataType)],
+    pub metadata: &'static [MetadataKey],
     /// How a reader is opened; `None` if it can only be written. Also called to check options and types.
-    pub decoder: Option<fn(&DecodeRequest<'_>) -> Result<Box<dyn Decoder>>>,
+    pub decoder: Option<OpenDecoder>,
     /// How a writer is opened; `None` if it can only be read.
-    pub encoder: Option<fn(&EncodeRequest<'_>) -> Result<Box<dyn Encoder>>>,
+    pub encoder: Option<OpenEncoder>,
 }

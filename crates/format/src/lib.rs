@@ -20,7 +20,10 @@ mod typed;
 
 pub use changelog_json::RowWriter;
 pub use display::{write_changes, write_display};
-pub use interface::{DecodeRequest, Decoded, Decoder, EncodeRequest, Encoder, Format, Reject};
+pub use interface::{
+    DecodeRequest, Decoded, Decoder, EncodeRequest, Encoder, Format, MetadataKey, OpenDecoder, OpenEncoder,
+    Reject,
+};
 
 use tidemill_types::Result;
 

@@ -15,7 +15,10 @@ fn one(data_type: DataType) -> Table<'static> {
 fn value(data_type: DataType, json: &str) -> String {
     let read = one(data_type).read(&format!("{{\"v\":{json}}}\n"));
     match (read.rows.first(), read.rejects.first()) {
-        (Some(row), None) => row.strip_prefix("+I {\"v\":").unwrap().strip_suffix('}').unwrap().to_string(),
+        (Some(row), None) => {
+            let value = row.strip_prefix("+I {\"v\":").and_then(|rest| rest.strip_suffix('}'));
+            value.expect("a row with the column v").to_string()
+        }
         (None, Some((_, reason))) => format!("! {reason}"),
         other => panic!("{other:?}"),
     }
@@ -200,6 +203,18 @@ fn ignored_errors_become_null_or_are_skipped() {
         ]
     );
     assert_eq!((read.skipped, read.rejects.len(), read.records), (2, 0, 4));
+}
+
+#[test]
+fn many_repeated_names_leave_the_last() {
+    let fields: Vec<String> = (0..100).map(|n| format!("\"a key for number {}\":{n}", n % 60)).collect();
+    let json = format!("{{{}}}", fields.join(","));
+    let last = |n: usize| if n < 40 { n + 60 } else { n };
+    let expected: Vec<String> = (0..60).map(|n| format!("\"a key for number {n}\":{}", last(n))).collect();
+    let as_text = format!("{{{}}}", expected.join(",")).replace('"', "\\\"");
+    assert_eq!(value(text(), &json), format!("\"{as_text}\""));
+    let kept: Vec<String> = (40..100).map(|n| format!("\"a key for number {}\":{n}", n % 60)).collect();
+    assert_eq!(value(map(int()), &json), format!("{{{}}}", kept.join(",")));
 }
 
 #[test]

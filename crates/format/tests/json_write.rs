@@ -141,7 +141,7 @@ fn cells_show_values_as_casts_do() {
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     for unit in text.encode_utf16() {
-        write!(out, "\\u{unit:04x}").unwrap();
+        write!(out, "\\u{unit:04x}").expect("strings can be written to");
     }
     out
 }

@@ -8,7 +8,6 @@
 mod collect;
 mod count;
 mod extreme;
-//@mod json;
 mod listagg;
 mod log;
 mod percentile;
@@ -40,7 +39,6 @@ pub fn register(registry: &mut FunctionRegistry) {
     add(registry, "VAR_SAMP", variance::bind_var_samp);
     add(registry, "VARIANCE", variance::bind_var_samp);
     add(registry, "PERCENTILE", percentile::bind);
-//@    json::register(registry);
 }
 
 /// Binds a call; told whether rows may be taken back.

@@ -7,8 +7,10 @@
 mod arithmetic;
 mod clock;
 mod fields;
+mod java_zone;
 mod parsing;
 pub mod pattern;
+mod pattern_argument;
 mod printing;
 mod round;
 mod times;

@@ -9,6 +9,8 @@ pub mod cast;
 pub mod collection;
 pub mod conditional;
 pub mod datetime;
+pub mod hash;
+pub mod json;
 pub mod lane;
 pub mod math;
 pub mod number_text;
@@ -17,6 +19,7 @@ pub mod regex;
 pub mod string;
 pub mod time_text;
 pub mod types;
+pub mod want;
 pub mod zone;
 
 pub use types::{can_implicitly_cast, common_type};
@@ -33,6 +36,8 @@ pub fn registry() -> FunctionRegistry {
     math::register(&mut registry);
     conditional::register(&mut registry);
     collection::register(&mut registry);
+    hash::register(&mut registry);
+    json::register(&mut registry);
     datetime::register(&mut registry);
     aggregate::register(&mut registry);
     registry

@@ -7,7 +7,9 @@ pub mod transcendental;
 use crate::bind::{Binding, Closure, Form, Gives, Make, Want, declare};
 use crate::lane::{Num, map1};
 use arrow_array::ArrowPrimitiveType;
-use arrow_array::types::{Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::types::{
+    Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+};
 use std::sync::Arc;
 use tidemill_plan::{Datum, EvalContext, FunctionRegistry, Kernel};
 use tidemill_types::{Result, TypeKind};

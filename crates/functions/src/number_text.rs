@@ -46,7 +46,13 @@ fn write_whole(out: &mut String, negative: bool, value: u64, spare: i32) {
 
 fn write_shortest(out: &mut String, value: f64, scientific: std::fmt::Arguments<'_>) {
     if !value.is_finite() {
-        let text = if value.is_nan() { "NaN" } else if value > 0.0 { "Infinity" } else { "-Infinity" };
+        let text = if value.is_nan() {
+            "NaN"
+        } else if value > 0.0 {
+            "Infinity"
+        } else {
+            "-Infinity"
+        };
         return out.push_str(text);
     }
     if value == 0.0 {

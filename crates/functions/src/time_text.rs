@@ -12,7 +12,8 @@ pub fn parse_date(text: &str) -> Option<i32> {
     let year = parts.next()??;
     let month = parts.next().unwrap_or(Some(1))?;
     let day = parts.next().unwrap_or(Some(1))?;
-    let exists = year <= 9_999 && (1..=12).contains(&month) && (1..=days_in_month(year.into(), month)).contains(&day);
+    let exists =
+        year <= 9_999 && (1..=12).contains(&month) && (1..=days_in_month(year.into(), month)).contains(&day);
     exists.then(|| days_from_civil(year.into(), month, day) as i32)
 }
 
@@ -25,7 +26,9 @@ pub fn parse_time(text: &str) -> Option<i32> {
         None => (0, 0),
         Some(part) => match part.split_once('.') {
             None => (digits(part.trim())?, 0),
-            Some((second, fraction)) => (digits(second.trim())?, fraction_nanos(fraction.trim())? / 1_000_000),
+            Some((second, fraction)) => {
+                (digits(second.trim())?, fraction_nanos(fraction.trim())? / 1_000_000)
+            }
         },
     };
     let exists = hour < 24 && minute < 60 && second < 60;

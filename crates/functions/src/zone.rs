@@ -26,13 +26,17 @@ pub fn from_local_ms(zone: Tz, local_ms: i64) -> i64 {
     if zone == Tz::UTC {
         return local_ms;
     }
-    let Some(local) = chrono::DateTime::from_timestamp(local_ms.div_euclid(1_000), 0) else { return local_ms };
+    let Some(local) = chrono::DateTime::from_timestamp(local_ms.div_euclid(1_000), 0) else {
+        return local_ms;
+    };
     match zone.offset_from_local_datetime(&local.naive_utc()) {
         MappedLocalTime::Single(offset) | MappedLocalTime::Ambiguous(offset, _) => {
             local_ms - i64::from(offset.fix().local_minus_utc()) * 1_000
         }
         // The offset of some hours before is the one in force until the gap.
-        MappedLocalTime::None => local_ms - offset_ms(zone, local_ms - offset_ms(zone, local_ms) - DAY_MS / 4),
+        MappedLocalTime::None => {
+            local_ms - offset_ms(zone, local_ms - offset_ms(zone, local_ms) - DAY_MS / 4)
+        }
     }
 }
 

@@ -48,8 +48,13 @@ pub struct Aggregates {
 impl Aggregates {
     /// The aggregates of a plan, with the number of rows of each slot if `count_rows`.
     pub fn new(calls: &[AggregateCall], count_rows: bool) -> Self {
-        let mut out =
-            Aggregates { calls: Vec::new(), plain: Vec::new(), sets: Vec::new(), kinds: Vec::new(), row_count: None };
+        let mut out = Aggregates {
+            calls: Vec::new(),
+            plain: Vec::new(),
+            sets: Vec::new(),
+            kinds: Vec::new(),
+            row_count: None,
+        };
         for (at, call) in calls.iter().enumerate() {
             let start = out.kinds.len();
             out.kinds.extend(call.accumulator.cells());
@@ -101,6 +106,8 @@ impl Aggregates {
 
     /// Adds rows, or takes them back.
     pub fn update(&mut self, values: &mut SlotCells, batch: &Batch<'_>) -> Result<()> {
+        let kinds = batch.kinds.filter(|kinds| kinds.iter().any(|kind| !kind.adds()));
+        let batch = &Batch { kinds, ..*batch };
         for &at in &self.plain {
             let call = &self.calls[at];
             let args: Vec<ArrayRef> = call.args.iter().map(|&i| batch.columns[i].clone()).collect();
@@ -154,12 +161,7 @@ impl Aggregates {
     }
 
     /// Adds columns made by [`Aggregates::partial`]. Counted sets are not in them.
-    pub fn merge_partial(
-        &mut self,
-        values: &mut SlotCells,
-        to: &[u32],
-        partial: &[ArrayRef],
-    ) -> Result<()> {
+    pub fn merge_partial(&mut self, values: &mut SlotCells, to: &[u32], partial: &[ArrayRef]) -> Result<()> {
         for &at in &self.plain {
             let Call { accumulator, cells, .. } = &self.calls[at];
             accumulator.merge(&mut values.cells[cells.clone()], to, &partial[cells.clone()])?;

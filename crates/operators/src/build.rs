@@ -6,6 +6,8 @@ use crate::expand::Expand;
 use crate::group_aggregate::GroupAggregate;
 use crate::operator::Operator;
 use crate::session_aggregate::SessionAggregate;
+use crate::session_assign::SessionAssign;
+use crate::session_groups::SessionGroups;
 use crate::union::Union;
 use crate::watermark::Watermark;
 use crate::window_aggregate::WindowAggregate;
@@ -38,7 +40,12 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
         Plan::Watermark { watermark, time_column } => Box::new(Watermark::new(watermark, *time_column)),
         Plan::WindowAggregate(plan) => window_aggregate(plan, first()?, job)?,
         Plan::GroupAggregate(plan) => Box::new(GroupAggregate::new(plan, first()?, job)),
-        Plan::WindowAssign(spec) => Box::new(WindowAssign::new(spec, first()?)?),
+        Plan::WindowAssign(spec) => match &spec.kind {
+            WindowKind::Session { gap, partition } => {
+                Box::new(SessionAssign::new(spec, *gap, partition, first()?, job))
+            }
+            _ => Box::new(WindowAssign::new(spec, first()?)?),
+        },
         Plan::Expand { projections } => Box::new(Expand::new(projections)),
         Plan::DropUpdateBefore => Box::new(DropUpdateBefore),
         Plan::Union => Box::new(Union),
@@ -48,6 +55,9 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
 
 fn window_aggregate(plan: &WindowAggregatePlan, input: &Schema, job: &JobInfo) -> Result<Box<dyn Operator>> {
     match &plan.window.kind {
+        WindowKind::Session { gap, partition } if !plan.keys.iter().all(|key| partition.contains(key)) => {
+            Ok(Box::new(SessionGroups::new(plan, *gap, partition, input, job)?))
+        }
         WindowKind::Session { gap, partition } => {
             Ok(Box::new(SessionAggregate::new(plan, *gap, partition, input, job)?))
         }

@@ -29,10 +29,12 @@ enum Kept {
 impl Calc {
     /// A filter (absent: keeps all) and the columns it gives.
     pub fn new(filter: Option<&Expr>, project: &[Expr]) -> Self {
-        let used: Vec<usize> =
-            project.iter().flat_map(|expr| expr.columns()).collect::<std::collections::BTreeSet<_>>()
-                .into_iter()
-                .collect();
+        let used: Vec<usize> = project
+            .iter()
+            .flat_map(|expr| expr.columns())
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect();
         let place = |index: usize| used.binary_search(&index).expect("used columns were collected");
         let narrow = project
             .iter()
@@ -78,8 +80,7 @@ impl Operator for Calc {
             out.emit(chunk);
             return Ok(());
         }
-        let context =
-            EvalContext { rows, now_ms: ctx.now_ms, watermark: ctx.watermark, marks: &chunk.marks };
+        let context = EvalContext { rows, now_ms: ctx.now_ms, watermark: ctx.watermark, marks: &chunk.marks };
         match self.kept(&chunk, &context)? {
             Kept::None => {
                 out.rows.filtered += rows as u64;

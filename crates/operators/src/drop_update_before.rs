@@ -22,8 +22,7 @@ impl Operator for DropUpdateBefore {
             out.emit(chunk);
             return Ok(());
         };
-        let keep: BooleanArray =
-            kinds.iter().map(|&kind| Some(kind != RowKind::UpdateBefore)).collect();
+        let keep: BooleanArray = kinds.iter().map(|&kind| Some(kind != RowKind::UpdateBefore)).collect();
         let kept = chunk.filter(&keep);
         out.rows.forwarded += kept.rows as u64;
         out.rows.filtered += (chunk.rows - kept.rows) as u64;

@@ -34,8 +34,7 @@ impl Operator for Expand {
             out.emit(chunk);
             return Ok(());
         }
-        let context =
-            EvalContext { rows, now_ms: ctx.now_ms, watermark: ctx.watermark, marks: &chunk.marks };
+        let context = EvalContext { rows, now_ms: ctx.now_ms, watermark: ctx.watermark, marks: &chunk.marks };
         let parts: Vec<Vec<ArrayRef>> = self
             .projections
             .iter()

@@ -12,12 +12,13 @@ mod changes;
 use crate::aggregates::{Aggregates, Batch};
 use crate::build::JobInfo;
 use crate::keys::Keys;
+use crate::touched::Touched;
 use crate::{Operator, OperatorContext, Output};
 use changes::Changes;
 use std::borrow::Cow;
 use tidemill_plan::stream::GroupAggregatePlan;
 use tidemill_state::{GroupTable, StateTable};
-use tidemill_types::{Chunk, Marks, Result, RowKind, Schema, WATERMARK_MAX};
+use tidemill_types::{Chunk, Marks, Result, Schema, WATERMARK_MAX};
 
 /// Rows in one chunk of final results.
 const FINAL_ROWS: usize = 4_096;
@@ -34,39 +35,6 @@ pub struct GroupAggregate {
     next_expiry: i64,
     slots: Vec<u32>,
     touched: Touched,
-}
-
-/// The groups that a chunk touches.
-#[derive(Debug, Default)]
-struct Touched {
-    /// The groups in the order of their first rows.
-    slots: Vec<u32>,
-    /// The first row of each.
-    rows: Vec<u32>,
-    /// Which chunk touched each slot last.
-    stamps: Vec<u32>,
-    chunk: u32,
-}
-
-impl Touched {
-    fn collect(&mut self, slots: &[u32], capacity: usize) {
-        self.slots.clear();
-        self.rows.clear();
-        self.chunk = self.chunk.wrapping_add(1);
-        if self.chunk == 0 {
-            self.stamps.fill(0);
-            self.chunk = 1;
-        }
-        self.stamps.resize(capacity, 0);
-        for (row, &slot) in slots.iter().enumerate() {
-            let stamp = &mut self.stamps[slot as usize];
-            if *stamp != self.chunk {
-                *stamp = self.chunk;
-                self.slots.push(slot);
-                self.rows.push(row as u32);
-            }
-        }
-    }
 }
 
 impl GroupAggregate {
@@ -105,12 +73,10 @@ impl GroupAggregate {
         if kinds.iter().all(|kind| kind.adds()) {
             return Cow::Borrowed(chunk);
         }
-        let counts: Vec<i64> = self.touched.slots.iter().map(|&slot| self.count(slot)).collect();
-        let mut running = std::collections::HashMap::new();
-        running.extend(self.touched.slots.iter().copied().zip(counts));
+        let mut counts: Vec<i64> = self.touched.slots.iter().map(|&slot| self.count(slot)).collect();
         let mut kept = Vec::with_capacity(chunk.rows);
-        for (row, slot) in self.slots.iter().enumerate() {
-            let count = running.get_mut(slot).expect("the slots of all rows were touched");
+        for (row, &slot) in self.slots.iter().enumerate() {
+            let count = &mut counts[self.touched.place(slot)];
             if *count != 0 || kinds[row].adds() {
                 *count += kinds[row].sign();
                 kept.push(row as u32);
@@ -125,7 +91,7 @@ impl GroupAggregate {
     }
 
     fn aggregate(&mut self, chunk: &Chunk) -> Result<()> {
-        let kinds: Option<&[RowKind]> = chunk.kinds.as_deref().filter(|k| k.iter().any(|kind| !kind.adds()));
+        let kinds = chunk.kinds.as_deref();
         let batch = Batch { columns: &chunk.columns, kinds, slots: &self.slots };
         self.aggregates.update(&mut self.table.values, &batch)
     }

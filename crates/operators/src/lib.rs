@@ -10,8 +10,12 @@ pub mod drop_update_before;
 pub mod expand;
 pub mod group_aggregate;
 pub mod keys;
+pub mod local_window_aggregate;
 pub mod operator;
 pub mod session_aggregate;
+pub mod session_assign;
+pub mod session_groups;
+pub mod touched;
 pub mod union;
 pub mod wall_clock;
 pub mod watermark;
@@ -20,4 +24,7 @@ pub mod window_aggregate;
 pub mod window_assign;
 
 pub use build::{JobInfo, build};
+pub use local_window_aggregate::{
+    LocalPhase, LocalWindowAggregatePlan, build_global, build_local, local_phase,
+};
 pub use operator::{Operator, OperatorContext, Output, RowCounters, deliver};

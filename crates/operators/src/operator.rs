@@ -14,13 +14,7 @@ use tidemill_types::{Chunk, Result};
 /// One running operator of one task.
 pub trait Operator: Send {
     /// Takes rows and marks of one input. Call it through [`deliver`], which counts the rows.
-    fn on_chunk(
-        &mut self,
-        port: usize,
-        chunk: Chunk,
-        ctx: &OperatorContext,
-        out: &mut Output,
-    ) -> Result<()>;
+    fn on_chunk(&mut self, port: usize, chunk: Chunk, ctx: &OperatorContext, out: &mut Output) -> Result<()>;
 
     /// Processing time has reached [`Operator::next_time`].
     fn on_time(&mut self, _ctx: &OperatorContext, _out: &mut Output) -> Result<()> {
@@ -81,8 +75,7 @@ pub struct RowCounters {
 impl RowCounters {
     /// Whether every row given is accounted for.
     pub fn balanced(&self) -> bool {
-        self.input
-            == self.forwarded + self.absorbed + self.filtered + self.late + self.bad + self.buffered
+        self.input == self.forwarded + self.absorbed + self.filtered + self.late + self.bad + self.buffered
     }
 }
 
@@ -127,6 +120,11 @@ impl Output {
     /// The chunks given so far, in order.
     pub fn take_chunks(&mut self) -> Vec<Chunk> {
         std::mem::take(&mut self.chunks)
+    }
+
+    /// Chunks taken out that are to stand first again.
+    pub(crate) fn put_back(&mut self, chunks: Vec<Chunk>) {
+        self.chunks.splice(0..0, chunks);
     }
 
     /// The late rows kept so far, as they came in.

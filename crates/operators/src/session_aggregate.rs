@@ -1,8 +1,9 @@
 //! Session aggregate: one row per key and session.
 //!
-//! 1. A row opens the span `[time, time + gap)`. 2. It joins every open session of its key that the span
-//! overlaps or touches; several of them become one. 3. A row that joins none and whose own span has fired
-//! already is late. 4. A session goes out when a mark reaches its end, in the order of ends.
+//! 1. A row opens the span `[time, time + gap)`.
+//! 2. It joins every open session of its key that the span overlaps or touches; several become one.
+//! 3. A row that joins none and whose own span has fired already is late.
+//! 4. A session goes out when a mark reaches its end, in the order of ends.
 //!
 //! Sessions are kept apart by the partition columns; those that are not in GROUP BY are just not shown.
 //! Invariant: rows waiting for aggregation hold slots of open sessions; they are aggregated before sessions
@@ -133,7 +134,7 @@ impl SessionAggregate {
         let (marks, mut at, mut late) = (chunk.marks.as_slice(), 0, Vec::new());
         // No session ends before this; looked up only when a mark gets there.
         let mut quiet_until = i64::MIN;
-        for row in 0..chunk.rows {
+        for (row, &time) in times.iter().enumerate() {
             while at < marks.len() && marks[at].row as usize <= row {
                 watermark = watermark.max(marks[at].watermark);
                 at += 1;
@@ -147,13 +148,13 @@ impl SessionAggregate {
                     quiet_until = i64::MIN;
                 }
             }
-            match self.place(chunk, row, times[row], watermark)? {
+            match self.place(chunk, row, time, watermark)? {
                 Some(slot) => {
                     self.rows.push(row as u32);
                     self.slots.push(slot);
                     // Its session ends no earlier than its own span.
                     let span = if self.clock.is_utc() { self.gap - 1 } else { 0 };
-                    quiet_until = quiet_until.min(times[row] + span);
+                    quiet_until = quiet_until.min(time + span);
                 }
                 None => late.push(row as u32),
             }

@@ -5,11 +5,9 @@
 //! Source of the rule: Flink's `WatermarkAssignerOperator`.
 
 use crate::{Operator, OperatorContext, Output};
-use arrow_array::{Array, ArrayRef};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-};
+use arrow_array::types::{TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType};
+use arrow_array::{Array, ArrayRef};
 use tidemill_plan::{EvalContext, Expr};
 use tidemill_state::{SharedValue, StateTable};
 use tidemill_types::arrow_type::units_per_ms;

@@ -10,6 +10,7 @@
 //! `now - 1` in place of a watermark, and are not fired by the end of input.
 
 mod fire;
+mod spans;
 
 use crate::aggregates::{Aggregates, Batch};
 use crate::build::JobInfo;
@@ -19,6 +20,7 @@ use crate::{Operator, OperatorContext, Output};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use fire::Running;
+use spans::Spans;
 use std::borrow::Cow;
 use tidemill_plan::stream::WindowAggregatePlan;
 use tidemill_state::{DERIVED_PANE, PaneId, PanedTable, SharedValue, StateTable, UNUSED_KEYS};
@@ -36,6 +38,7 @@ pub struct WindowAggregate {
     table: PanedTable,
     reached: SharedValue,
     running: Running,
+    spans: Spans,
     /// End and firing time of the first window with data that has not fired.
     next: Option<(i64, i64)>,
     ids: Vec<u32>,
@@ -75,6 +78,7 @@ impl WindowAggregate {
             table,
             reached: SharedValue::new(WATERMARK_NONE),
             running: Running::new(invertible),
+            spans: Spans::default(),
             next: None,
             ids: Vec::new(),
             slots: Vec::new(),
@@ -102,13 +106,15 @@ impl WindowAggregate {
     fn absorb(&mut self, chunk: &Chunk, panes: &Panes, rows: &[u32], out: &mut Output) -> Result<()> {
         out.rows.absorbed += self.weight(chunk, rows);
         let cut = cut(chunk, rows);
+        let runs = runs(panes, rows);
+        runs.iter().for_each(|run| self.forget_spans_of(run.2));
         let ids: Cow<'_, [u32]> = match rows.len() == chunk.rows {
             true => Cow::Borrowed(&self.ids),
             false => rows.iter().map(|&row| self.ids[row as usize]).collect(),
         };
         self.slots.clear();
         let mut behind = Vec::new();
-        for (start, end, pane) in runs(panes, rows) {
+        for (start, end, pane) in runs {
             self.table.slots(pane, &ids[start..end], &mut self.slots);
             if self.running.covers(pane) {
                 behind.extend(start as u32..end as u32);
@@ -130,19 +136,24 @@ impl WindowAggregate {
         &mut self,
         chunk: &Chunk,
         panes: &Panes,
-        mut watermark: i64,
+        before: i64,
         emission: &mut Emission,
         out: &mut Output,
     ) -> Result<()> {
         let marks = chunk.marks.as_slice();
+        let mut watermark = before;
         let (mut at, mut taken, mut late, mut outside) = (0, Vec::new(), Vec::new(), Vec::new());
         // The pane looked at last, and the watermark below which its first window is open.
         let mut known: Option<(PaneId, i64)> = None;
         for row in 0..=chunk.rows {
             while at < marks.len() && marks[at].row as usize <= row {
+                let passed = watermark;
                 watermark = watermark.max(marks[at].watermark);
                 at += 1;
                 if self.next.is_some_and(|(_, fires)| fires <= watermark) {
+                    if passed > before {
+                        emission.mark(passed);
+                    }
                     if !taken.is_empty() {
                         self.absorb(chunk, panes, &taken, out)?;
                         taken.clear();
@@ -258,7 +269,10 @@ fn update(
             aggregates.update(&mut table.values, &batch)
         }
         Some(row_count) => {
-            aggregates.merge_partial(&mut table.values, slots, &chunk.columns[row_count + 1..])
+            // The number of rows stands last among the cells.
+            let mut cells = chunk.columns[row_count + 1..].to_vec();
+            cells.push(chunk.columns[row_count].clone());
+            aggregates.merge_partial(&mut table.values, slots, &cells)
         }
     }
 }

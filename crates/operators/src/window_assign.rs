@@ -3,9 +3,9 @@
 //! Invariant: no row is dropped as late here; marks stay between the rows they stood between. Sessions are
 //! in [`crate::session_assign`].
 
-use crate::window::{Grid, Properties};
 use crate::wall_clock::WallClock;
 use crate::window::time_values;
+use crate::window::{Grid, Properties};
 use crate::{Operator, OperatorContext, Output};
 use arrow_array::UInt32Array;
 use tidemill_plan::{WindowProperty, WindowSpec};
@@ -83,7 +83,8 @@ impl Operator for WindowAssign {
         }
         let (rows, windows) = self.assign(&chunk, ctx.now_ms)?;
         // With one window each, every row is given once and in place.
-        let once = rows.len() == chunk.rows && rows.first() == Some(&0) && rows.windows(2).all(|w| w[0] < w[1]);
+        let once =
+            rows.len() == chunk.rows && rows.first() == Some(&0) && rows.windows(2).all(|w| w[0] < w[1]);
         let without = rows.first().map_or(chunk.rows, |_| {
             chunk.rows - 1 - rows.windows(2).filter(|pair| pair[0] != pair[1]).count()
         });

@@ -1,5 +1,7 @@
 //! Window aggregates: firing, lateness, sharing of panes, restarts.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "support/harness.rs"]
 #[allow(dead_code)]
 mod harness;
@@ -242,6 +244,53 @@ fn sessions_of_updating_input_take_rows_back() {
         -D b 1 0
         W max
         => +I a 1 3 0 15
+        ",
+    );
+}
+
+#[test]
+fn rows_wait_for_the_end_of_their_session() {
+    let kind = WindowKind::Session { gap: 10, partition: vec![0] };
+    let spec = WindowSpec { kind, time_column: 2, time: TimeAttribute::Rowtime, zone: None };
+    run(
+        Plan::WindowAssign(spec),
+        input(),
+        "
+        +I a 1 0
+        +I b 3 1
+        +I a 2 15
+        +I a 4 7
+        W 10
+        => +I b 3 1 1 11 10
+        +I b 4 -5
+        W 24
+        late 1
+        => +I a 1 0 0 25 24
+        => +I a 4 7 0 25 24
+        => +I a 2 15 0 25 24
+        ",
+    );
+}
+
+#[test]
+fn sessions_may_be_grouped_by_other_columns() {
+    run(
+        Plan::WindowAggregate(plan(WindowKind::Session { gap: 10, partition: vec![] }, count_sum())),
+        input(),
+        "
+        +I a 1 0
+        +I b 2 8
+        +I a 4 16
+        W 24
+        => nothing
+        +I a 8 30
+        W 25
+        => +I a 2 5 0 26
+        => +I b 1 2 0 26
+        +I a 8 3
+        W max
+        late 1
+        => +I a 1 8 30 40
         ",
     );
 }

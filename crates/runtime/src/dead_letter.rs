@@ -108,7 +108,10 @@ impl DeadLetters {
             return vec![Value::Null; rows.rows];
         }
         let starts = [0].into_iter().chain(ends.iter().copied());
-        starts.zip(&ends).map(|(from, &to)| serde_json::from_slice(&bytes[from..to]).unwrap_or_default()).collect()
+        starts
+            .zip(&ends)
+            .map(|(from, &to)| serde_json::from_slice(&bytes[from..to]).unwrap_or_default())
+            .collect()
     }
 
     fn write(&self, line: &[u8]) -> Result<()> {

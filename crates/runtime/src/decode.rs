@@ -37,7 +37,12 @@ impl SourceDecoder {
     }
 
     /// The rows of a blob; counts its records.
-    pub fn decode(&mut self, fetched: &FetchedBlob, now_ms: i64, counters: &mut RowCounters) -> Result<Chunk> {
+    pub fn decode(
+        &mut self,
+        fetched: &FetchedBlob,
+        now_ms: i64,
+        counters: &mut RowCounters,
+    ) -> Result<Chunk> {
         let supplied: Vec<usize> = fetched.constants.iter().map(|(column, _)| *column).collect();
         let decoded = self.decoder(supplied)?.decode(&fetched.blob)?;
         counters.input += decoded.records as u64;
@@ -156,5 +161,8 @@ pub fn format_of(table: &str, options: &Options) -> Result<(&'static Format, Opt
             return Ok((tidemill_format::format(name)?, options.under(&format!("{prefix}{name}."))));
         }
     }
-    Err(Error::user_hint(format!("table '{table}' names no format"), "add the option 'format', such as 'json'"))
+    Err(Error::user_hint(
+        format!("table '{table}' names no format"),
+        "add the option 'format', such as 'json'",
+    ))
 }

@@ -43,7 +43,9 @@ impl Outbox {
         while let Some(parcel) = self.pending.pop_front() {
             let refused = match parcel {
                 Parcel::Lane(lane, message) => lane.push(message).map(|message| Parcel::Lane(lane, message)),
-                Parcel::Packet(queue, packet) => queue.push(packet).map(|packet| Parcel::Packet(queue, packet)),
+                Parcel::Packet(queue, packet) => {
+                    queue.push(packet).map(|packet| Parcel::Packet(queue, packet))
+                }
                 Parcel::SinkEnd(queue) => {
                     queue.end();
                     None

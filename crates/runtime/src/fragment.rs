@@ -51,7 +51,8 @@ pub struct Fragment {
 /// Cuts the plan for so many tasks. `single` says which sinks want all rows in one task.
 pub fn cut(plan: &StreamPlan, parallelism: usize, single: impl Fn(&Node) -> bool) -> Result<Vec<Fragment>> {
     let cutter = Cutter { plan, live: live_nodes(plan), single: &single };
-    let roots: Vec<(NodeId, Root)> = cutter.live_ids().filter_map(|id| Some((id, cutter.root(id)?))).collect();
+    let roots: Vec<(NodeId, Root)> =
+        cutter.live_ids().filter_map(|id| Some((id, cutter.root(id)?))).collect();
     let place = |id: NodeId| roots.iter().position(|root| root.0 == id).expect("receivers are roots");
     let mut fragments = Vec::new();
     for &(root, kind) in &roots {
@@ -125,7 +126,11 @@ impl Cutter<'_> {
                 _ if nodes.iter().any(|&id| reads_watermark(&self.plan.nodes[id])) => 1,
                 None => wanted,
                 Some(text) => text.trim().parse::<usize>().ok().filter(|&tasks| tasks > 0).map_or_else(
-                    || Err(Error::user(format!("option 'scan.parallelism' is '{text}', but must be at least 1"))),
+                    || {
+                        Err(Error::user(format!(
+                            "option 'scan.parallelism' is '{text}', but must be at least 1"
+                        )))
+                    },
                     |tasks| Ok(tasks.min(wanted)),
                 )?,
             },
@@ -165,5 +170,56 @@ fn reads_watermark(node: &Node) -> bool {
         Operator::Calc { filter, project } => filter.iter().chain(project).any(in_expr),
         Operator::Expand { projections } => projections.iter().flatten().any(in_expr),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidemill_plan::stream::NotNullEnforcer;
+    use tidemill_plan::{ChangelogMode, Input, SinkPlan};
+    use tidemill_types::Schema;
+
+    fn add(plan: &mut StreamPlan, operator: Operator, inputs: &[(NodeId, Exchange)]) -> NodeId {
+        let inputs = inputs.iter().map(|(node, exchange)| Input { node: *node, exchange: exchange.clone() });
+        plan.push(Node {
+            id: 0,
+            uid: String::new(),
+            operator,
+            inputs: inputs.collect(),
+            schema: Schema::default(),
+            changelog: ChangelogMode::APPEND,
+            upsert_key: None,
+        })
+    }
+
+    fn values() -> Operator {
+        Operator::Values { columns: Vec::new(), rows: 0 }
+    }
+
+    #[test]
+    fn a_forward_union_runs_in_the_fragment_of_each_source() {
+        let (forward, mut plan) = (Exchange::Forward, StreamPlan::default());
+        let (a, b, unused) =
+            (add(&mut plan, values(), &[]), add(&mut plan, values(), &[]), add(&mut plan, values(), &[]));
+        let union = add(&mut plan, Operator::Union, &[(a, forward.clone()), (b, forward.clone())]);
+        let keyed = add(&mut plan, Operator::DropUpdateBefore, &[(union, Exchange::Hash(vec![0]))]);
+        let sink = SinkPlan {
+            target: SinkTarget::Collect,
+            not_null: NotNullEnforcer::Error,
+            not_null_columns: Vec::new(),
+        };
+        let sink = add(&mut plan, Operator::Sink(sink), &[(keyed, forward)]);
+        let fragments = cut(&plan, 4, collects).unwrap();
+        let nodes: Vec<_> = fragments.iter().map(|fragment| fragment.nodes.clone()).collect();
+        assert_eq!(nodes, [vec![a, union], vec![b, union], vec![keyed], vec![sink]]);
+        assert!(!nodes.iter().flatten().any(|&id| id == unused));
+        assert_eq!(fragments.iter().map(|f| f.parallelism).collect::<Vec<_>>(), [1, 1, 4, 1]);
+        let to = |at: usize| fragments[at].edges.iter().map(|edge| (edge.from, edge.to)).collect::<Vec<_>>();
+        assert_eq!(
+            [to(0), to(1), to(2), to(3)],
+            [vec![(union, 2)], vec![(union, 2)], vec![(keyed, 3)], vec![]]
+        );
+        assert_eq!(fragments[2].edges[0].exchange, Exchange::Single);
     }
 }

@@ -77,6 +77,7 @@ pub(crate) struct Registry {
 /// One operator of the plan with the counters of all its tasks and the lanes into it.
 #[derive(Debug)]
 pub(crate) struct OperatorEntry {
+    pub(crate) source: bool,
     pub(crate) uid: String,
     pub(crate) name: String,
     pub(crate) tasks: Vec<Arc<TaskCounters>>,
@@ -143,6 +144,11 @@ impl Registry {
             retries: counters.retries.load(Relaxed),
         });
         JobMetrics { operators, sources: sources.collect(), state_bytes, state_bytes_peak }
+    }
+
+    /// Whether an operator reads a source.
+    pub(crate) fn is_source(&self, uid: &str) -> bool {
+        self.operators.iter().any(|operator| operator.source && operator.uid == uid)
     }
 
     /// Looks at the state's size, for its peak.

@@ -73,7 +73,18 @@ impl Receiver {
             GroupOrder::Arrival => lanes.iter().map(|_| self.watermarks.add()).collect(),
         };
         let open = vec![true; lanes.len()];
-        self.groups.push(Group { port, order, lanes, open, inputs, splits: HashMap::new(), next: 0, drained: true, turn: 0, ended: false });
+        self.groups.push(Group {
+            port,
+            order,
+            lanes,
+            open,
+            inputs,
+            splits: HashMap::new(),
+            next: 0,
+            drained: true,
+            turn: 0,
+            ended: false,
+        });
     }
 
     /// The next rows or marks, coalesced to at most about `rows_max` rows; the groups take turns.
@@ -245,6 +256,92 @@ impl Group {
 
 fn without_maximum(marks: &Marks) -> Marks {
     let mut out = Marks::none();
-    marks.iter().filter(|mark| mark.watermark < WATERMARK_MAX).for_each(|mark| out.push(mark.row, mark.watermark));
+    marks
+        .iter()
+        .filter(|mark| mark.watermark < WATERMARK_MAX)
+        .for_each(|mark| out.push(mark.row, mark.watermark));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::{TaskSignal, WorkerSignal};
+    use arrow_array::Int64Array;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Int64Type;
+    use proptest::prelude::*;
+
+    fn lane() -> Arc<Lane> {
+        let signal = TaskSignal::new(Arc::new(WorkerSignal::default()));
+        Arc::new(Lane::new(usize::MAX, signal.clone(), signal, Arc::default()))
+    }
+
+    /// A row whose value is also the watermark it raises.
+    fn piece(values: &[i64], tag: Tag) -> Message {
+        let mut chunk =
+            Chunk::new(vec![Arc::new(Int64Array::from_iter_values(values.iter().copied()))], values.len());
+        (0..values.len()).for_each(|row| chunk.marks.push(row as u32 + 1, values[row]));
+        Message::Piece { chunk, tag: Some(tag) }
+    }
+
+    /// Takes all that is there: each row with the watermark before it.
+    fn drain(receiver: &mut Receiver, rows_max: usize, into: &mut Vec<(i64, i64)>) -> bool {
+        loop {
+            match receiver.next(rows_max) {
+                Received::Chunk { chunk, watermark, .. } => {
+                    for row in 0..chunk.rows {
+                        let value = chunk.columns[0].as_primitive::<Int64Type>().value(row);
+                        into.push((value, chunk.marks.before(row).unwrap_or(watermark)));
+                    }
+                }
+                Received::End { drained } => return drained,
+                Received::Idle | Received::Nothing => return false,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_interleaving_of_tasks_gives_the_order_and_watermarks_of_the_source(
+            blobs in prop::collection::vec((0u32..3, prop::collection::vec(1i64..100, 0..6), 0usize..4), 1..25),
+            looks in prop::collection::vec(any::<bool>(), 25),
+            order in prop::collection::vec(0usize..100, 25),
+            rows_max in 1usize..10,
+            per_split in any::<bool>(),
+        ) {
+            let run = |tasks: usize, rows_max: usize| {
+                let lanes: Vec<_> = (0..tasks).map(|_| lane()).collect();
+                let mut receiver = Receiver::new();
+                receiver.add_group(0, GroupOrder::Sequence { per_split }, lanes.clone());
+                let mut queues = vec![std::collections::VecDeque::new(); tasks];
+                for (sequence, (split, values, task)) in blobs.iter().enumerate() {
+                    let tag = Tag { sequence: sequence as u64, split: *split, idle: false, last: false };
+                    let (first, rest) = values.split_at(values.len() / 2);
+                    let queue = &mut queues[task % tasks];
+                    queue.push_back(piece(first, tag));
+                    queue.push_back(piece(rest, Tag { last: true, ..tag }));
+                }
+                queues.iter_mut().for_each(|queue| queue.push_back(Message::End { drained: true }));
+                let mut out = Vec::new();
+                let mut turn = 0;
+                let mut ended = false;
+                while queues.iter().any(|queue| !queue.is_empty()) {
+                    let at = order[turn % order.len()] % tasks;
+                    let at = (at..at + tasks).map(|i| i % tasks).find(|&i| !queues[i].is_empty()).unwrap();
+                    lanes[at].push(queues[at].pop_front().unwrap());
+                    if looks[turn % looks.len()] {
+                        ended = drain(&mut receiver, rows_max, &mut out);
+                    }
+                    turn += 1;
+                }
+                ended |= drain(&mut receiver, rows_max, &mut out);
+                (out, ended)
+            };
+            let wanted = run(1, usize::MAX);
+            prop_assert!(wanted.1);
+            prop_assert_eq!(run(4, rows_max), wanted.clone());
+            prop_assert_eq!(run(3, 1), wanted);
+        }
+    }
 }

@@ -52,9 +52,9 @@ fn sort_out(marks: &[Mark], targets: &[u32], pieces: usize) -> (Vec<Vec<u32>>, V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow_array::Int64Array;
     use arrow_array::cast::AsArray;
     use arrow_array::types::Int64Type;
-    use arrow_array::Int64Array;
     use proptest::prelude::*;
     use std::sync::Arc;
 

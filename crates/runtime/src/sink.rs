@@ -5,7 +5,7 @@ use crate::exchange::Outbox;
 use crate::sink_edge::PacketQueue;
 use arrow_array::{Array, BooleanArray};
 use std::sync::Arc;
-use tidemill_connector::SinkFront;
+use tidemill_connector::{Packet, SinkFront};
 use tidemill_operators::RowCounters;
 use tidemill_plan::SinkPlan;
 use tidemill_plan::stream::NotNullEnforcer;
@@ -34,7 +34,8 @@ pub struct SinkHead {
 impl SinkHead {
     /// A sink whose columns have the names of `schema`.
     pub fn new(plan: &SinkPlan, schema: &Schema, out: SinkOut) -> Self {
-        let name = |column: usize| schema.fields.get(column).map_or_else(String::new, |field| field.name.clone());
+        let name =
+            |column: usize| schema.fields.get(column).map_or_else(String::new, |field| field.name.clone());
         let not_null_columns = plan.not_null_columns.iter().map(|&column| (column, name(column))).collect();
         SinkHead { not_null: plan.not_null, not_null_columns, out }
     }
@@ -48,6 +49,10 @@ impl SinkHead {
         counters.forwarded += chunk.rows as u64;
         counters.emitted += chunk.rows as u64;
         match &mut self.out {
+            SinkOut::Packets { queue, .. } if chunk.rows == 0 => {
+                let watermark = chunk.marks.last();
+                outbox.packet(queue, Packet { watermark, ..Packet::default() });
+            }
             SinkOut::Packets { front, queue } => {
                 let mut packets = Vec::new();
                 front.encode(&chunk, &mut packets)?;

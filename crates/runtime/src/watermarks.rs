@@ -109,7 +109,9 @@ impl InputWatermarks {
         match self.minimum_without(usize::MAX) {
             Some(minimum) => minimum,
             None if open().next().is_none() => WATERMARK_MAX,
-            None => open().filter(|input| input.idle).map(|input| input.watermark).max().unwrap_or(WATERMARK_NONE),
+            None => {
+                open().filter(|input| input.idle).map(|input| input.watermark).max().unwrap_or(WATERMARK_NONE)
+            }
         }
     }
 
@@ -118,6 +120,52 @@ impl InputWatermarks {
         let takes_part = |other: &Input| !other.idle && other.aligned && other.watermark < WATERMARK_MAX;
         let others = self.inputs.iter().enumerate().filter(|(i, other)| *i != input && takes_part(other));
         others.map(|(_, other)| other.watermark).min()
+    }
+}
+
+/// The combined watermark of a source whose splits have watermarks of their own.
+#[derive(Debug, Clone)]
+pub struct SplitWatermarks {
+    watermarks: InputWatermarks,
+    splits: Vec<(u32, usize)>,
+}
+
+impl SplitWatermarks {
+    /// Without a split yet.
+    pub fn new() -> Self {
+        SplitWatermarks { watermarks: InputWatermarks::new(0), splits: Vec::new() }
+    }
+
+    /// Marks raised by rows of a split; gives those of the minimum.
+    pub fn advance(&mut self, split: u32, marks: &Marks) -> Marks {
+        let input = self.input(split);
+        self.watermarks.advance(input, marks)
+    }
+
+    /// The split falls silent; gives the combined watermark if it rises by that.
+    pub fn set_idle(&mut self, split: u32) -> Option<i64> {
+        let input = self.input(split);
+        self.watermarks.set_idle(input)
+    }
+
+    /// All splits have been read to their end.
+    pub fn end(&mut self) -> Option<i64> {
+        let inputs = self.splits.iter().map(|&(_, input)| input);
+        inputs.filter_map(|input| self.watermarks.end(input)).last()
+    }
+
+    /// Whether all splits are idle.
+    pub fn idle(&self) -> bool {
+        self.watermarks.idle()
+    }
+
+    fn input(&mut self, split: u32) -> usize {
+        if let Some(&(_, input)) = self.splits.iter().find(|(known, _)| *known == split) {
+            return input;
+        }
+        let input = self.watermarks.add();
+        self.splits.push((split, input));
+        input
     }
 }
 
@@ -135,7 +183,10 @@ mod tests {
     fn the_combined_watermark_is_the_minimum_and_stands_where_it_rises() {
         let mut w = InputWatermarks::new(2);
         assert_eq!(w.advance(0, &marks(&[(1, 10), (2, 30)])), Marks::none());
-        assert_eq!(w.advance(1, &marks(&[(3, 5), (4, 20), (6, 40), (7, 50)])), marks(&[(3, 5), (4, 20), (6, 30)]));
+        assert_eq!(
+            w.advance(1, &marks(&[(3, 5), (4, 20), (6, 40), (7, 50)])),
+            marks(&[(3, 5), (4, 20), (6, 30)])
+        );
         assert_eq!(w.combined(), 30);
     }
 
@@ -165,8 +216,8 @@ mod tests {
         let mut w = InputWatermarks::new(2);
         w.advance(0, &marks(&[(1, 10)]));
         w.set_idle(0);
+        assert!(!w.idle());
+        assert_eq!(w.end(1), Some(10));
         assert!(w.idle());
-        assert_eq!(w.end(1), None);
-        assert_eq!(w.combined(), 10);
     }
 }

@@ -23,7 +23,7 @@ pub use counted_sets::CountedSets;
 pub use group_table::GroupTable;
 pub use key_index::KeyIndex;
 pub use ordered_table::OrderedTable;
-pub use paned_table::{DERIVED_PANE, PaneId, PanedTable, UNUSED_KEYS};
+pub use paned_table::{DERIVED_PANE, PaneId, PanedTable, UNUSED_KEYS, derived_pane};
 pub use session_table::{Session, SessionTable};
 pub use shared_value::SharedValue;
 pub use slot_cells::SlotCells;

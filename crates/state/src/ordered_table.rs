@@ -68,9 +68,7 @@ impl OrderedTable {
     pub fn range(&self, key: &[u8]) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
         let first = place(key, &[]);
         let end = successor(&first).map_or(Bound::Unbounded, Bound::Excluded);
-        self.rows
-            .range((Bound::Included(first), end))
-            .map(|(place, row)| (split(place).1, row.as_ref()))
+        self.rows.range((Bound::Included(first), end)).map(|(place, row)| (split(place).1, row.as_ref()))
     }
 
     /// Takes out the rows of a key whose sort keys are below `end`, ascending.

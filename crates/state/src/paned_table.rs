@@ -26,8 +26,17 @@ pub const UNUSED_KEYS: usize = 4_096;
 /// Which pane: its end, then its start, in ms. Panes are ordered by end.
 pub type PaneId = (i64, i64);
 
-/// The pane for derived values: never saved, not among [`PanedTable::panes`].
+/// The first pane for derived values: such are never saved and not among [`PanedTable::panes`].
 pub const DERIVED_PANE: PaneId = (i64::MIN, i64::MIN);
+
+/// Real panes end at or after this.
+const DERIVED_END: PaneId = (i64::MIN + 64, i64::MIN);
+
+/// Further panes for derived values, by level (1 to 63) and number.
+pub fn derived_pane(level: u32, number: i64) -> PaneId {
+    debug_assert!((1..64).contains(&level), "levels of derived panes are small");
+    (i64::MIN + i64::from(level), number)
+}
 
 /// How a pane finds the slot of a key number.
 #[derive(Debug, Clone)]
@@ -166,9 +175,9 @@ impl PanedTable {
         self.panes.get(&pane).map_or(&[], |pane| &pane.slots)
     }
 
-    /// The panes in order, without the derived one.
+    /// The panes in order, without derived ones.
     pub fn panes(&self) -> impl DoubleEndedIterator<Item = PaneId> {
-        self.panes.keys().copied().filter(|&pane| pane != DERIVED_PANE)
+        self.panes.range(DERIVED_END..).map(|(&pane, _)| pane)
     }
 
     /// The panes of this range, in order.
@@ -248,7 +257,7 @@ impl StateTable for PanedTable {
     /// Row: pane end, pane start, key (prefixed), values.
     fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
         let mut sections = Sections::new(groups, self.key_groups);
-        for (&id, pane) in self.panes.iter().filter(|(id, _)| **id != DERIVED_PANE) {
+        for (&id, pane) in self.panes.range(DERIVED_END..) {
             for &slot in &pane.slots {
                 let key = self.key_of[slot as usize];
                 if let Some(out) = sections.row(self.keys.hash(key)) {

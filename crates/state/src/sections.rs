@@ -1,7 +1,7 @@
 //! Gathers the saved rows of a table by key group.
 
-use crate::snapshot::Section;
 use crate::SnapshotRows;
+use crate::snapshot::Section;
 use std::ops::Range;
 use tidemill_types::key::key_group;
 

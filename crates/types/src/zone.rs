@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn the_cached_shift_equals_the_exact_one() {
-        for zone in [Tz::UTC, America::New_York, Europe::Berlin, Asia::Shanghai, Pacific::Apia, Asia::Kathmandu]
+        for zone in
+            [Tz::UTC, America::New_York, Europe::Berlin, Asia::Shanghai, Pacific::Apia, Asia::Kathmandu]
         {
             let mut shift = ZoneShift::new(zone);
             for start in [DAY, 1_730_592_000_000, 1_325_203_200_000, -86_400_000 * 365] {

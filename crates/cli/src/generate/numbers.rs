@@ -5,7 +5,9 @@ use std::time::Duration;
 /// A count of events: digits, `_` between them, and `k`, `M` or `G` behind.
 pub(super) fn count(text: &str) -> Result<u64, String> {
     let value = scaled(text).filter(|value| value.fract() == 0.0 && *value < 2f64.powi(53));
-    value.map(|value| value as u64).ok_or_else(|| "expected a whole number such as 500, 20k or 10M".to_owned())
+    value
+        .map(|value| value as u64)
+        .ok_or_else(|| "expected a whole number such as 500, 20k or 10M".to_owned())
 }
 
 /// How many different things there are: a count that is not 0 and fits 32 bits.

@@ -72,7 +72,7 @@ mod tests {
     fn a_stall_is_not_followed_by_a_flood() {
         let mut pace = Pace::new(100.0);
         pace.take_due(Duration::ZERO, 1);
-        assert_eq!(pace.take_due(Duration::from_secs(60), u64::MAX), 201);
-        assert_eq!(pace.take_due(Duration::from_secs(61), u64::MAX), 100);
+        assert!((200..=201).contains(&pace.take_due(Duration::from_secs(60), u64::MAX)));
+        assert!((99..=101).contains(&pace.take_due(Duration::from_secs(61), u64::MAX)));
     }
 }

@@ -20,7 +20,13 @@ pub(super) struct Timeline {
 impl Timeline {
     /// Times from `start_ms` on at `per_second` events in a second of event time.
     pub(super) fn new(start_ms: i64, per_second: f64, disorder_ms: u64, late_share: f64) -> Self {
-        Timeline { start_ms, step_ms: 1_000.0 / per_second, disorder_ms, late: Share::new(late_share), next: 0 }
+        Timeline {
+            start_ms,
+            step_ms: 1_000.0 / per_second,
+            disorder_ms,
+            late: Share::new(late_share),
+            next: 0,
+        }
     }
 
     /// The time of the next event, in milliseconds since 1970.

@@ -49,7 +49,11 @@ impl Records for Weblog {
         number(out, status);
         out.push(b' ');
         number(out, if matches!(status, 304 | 302) { 0 } else { 200 + random.tapered(50_000) });
-        out.extend_from_slice(if random.bits() & 1 == 0 { b" \"-\" \"" } else { b" \"https://example.com/\" \"" });
+        out.extend_from_slice(if random.bits() & 1 == 0 {
+            b" \"-\" \""
+        } else {
+            b" \"https://example.com/\" \""
+        });
         out.extend_from_slice(AGENTS[random.below(4) as usize]);
         out.push(b'"');
     }

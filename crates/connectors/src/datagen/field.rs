@@ -118,9 +118,8 @@ impl Field {
     }
 
     fn nulls(&self, count: usize, random: &mut Random) -> Option<NullBuffer> {
-        (self.null_rate > 0.0).then(|| {
-            NullBuffer::new(BooleanBuffer::collect_bool(count, |_| random.unit() >= self.null_rate))
-        })
+        (self.null_rate > 0.0)
+            .then(|| NullBuffer::new(BooleanBuffer::collect_bool(count, |_| random.unit() >= self.null_rate)))
     }
 
     fn sequence(&self, start: i64, rows: Rows) -> ArrayRef {
@@ -174,7 +173,13 @@ impl Field {
         }
     }
 
-    fn instants(&self, rows: Rows, nulls: Option<NullBuffer>, max_past_ms: i64, random: &mut Random) -> ArrayRef {
+    fn instants(
+        &self,
+        rows: Rows,
+        nulls: Option<NullBuffer>,
+        max_past_ms: i64,
+        random: &mut Random,
+    ) -> ArrayRef {
         let per_ms = match self.data_type.kind {
             TypeKind::Timestamp(precision) | TypeKind::TimestampLtz(precision) => units_per_ms(precision),
             _ => 1,
@@ -183,11 +188,18 @@ impl Field {
         fixed(&self.data_type, (0..rows.count).map(instant).collect::<Vec<_>>(), nulls)
     }
 
-    fn texts(&self, count: usize, nulls: Option<NullBuffer>, length: Length, random: &mut Random) -> ArrayRef {
+    fn texts(
+        &self,
+        count: usize,
+        nulls: Option<NullBuffer>,
+        length: Length,
+        random: &mut Random,
+    ) -> ArrayRef {
         let mut bytes = Vec::with_capacity(count * length.max as usize + 16);
         let mut ends = Vec::with_capacity(count);
         for _ in 0..count {
-            let wanted = if length.varies { random.between(1, length.max.max(1).into()) } else { length.max.into() };
+            let wanted =
+                if length.varies { random.between(1, length.max.max(1).into()) } else { length.max.into() };
             push_hex(&mut bytes, wanted as usize, random);
             ends.push(bytes.len() as u32);
         }

@@ -117,7 +117,9 @@ fn random_shape(given: &mut Given<'_>, name: &str, data_type: &DataType) -> Resu
         }
         TypeKind::Date => Shape::Today,
         TypeKind::Time(_) => Shape::TimeOfDay,
-        TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_) => Shape::Now { max_past_ms: max_past(given, name)? },
+        TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_) => {
+            Shape::Now { max_past_ms: max_past(given, name)? }
+        }
         TypeKind::Char(n) | TypeKind::Binary(n) => Shape::Text(Length { max: *n, varies: false }),
         TypeKind::Varchar(n) | TypeKind::Varbinary(n) => text(given, name, *n)?,
         TypeKind::Array(element) => {
@@ -178,7 +180,8 @@ fn crossed(name: &str) -> Error {
 
 fn max_past(given: &mut Given<'_>, name: &str) -> Result<i64> {
     let Some(text) = given.text(name, "max-past") else { return Ok(0) };
-    let duration = parse_duration(text).ok_or_else(|| bad(name, "max-past", text, "a duration such as '10s'"))?;
+    let duration =
+        parse_duration(text).ok_or_else(|| bad(name, "max-past", text, "a duration such as '10s'"))?;
     Ok(duration.as_millis() as i64)
 }
 
@@ -194,7 +197,8 @@ fn text(given: &mut Given<'_>, name: &str, declared: u32) -> Result<Shape> {
     let default = if declared == LENGTH_MAX { TEXT_LENGTH } else { declared.min(LENGTH_LIMIT) };
     let max = length(given, name, default)?;
     if max > declared {
-        let message = format!("texts of length {max} do not fit into the column '{name}' of length {declared}");
+        let message =
+            format!("texts of length {max} do not fit into the column '{name}' of length {declared}");
         return Err(Error::user_hint(message, format!("lower the option 'fields.{name}.length'")));
     }
     let varies = given.parsed(name, "var-len", "true or false")?.unwrap_or(false);

@@ -27,7 +27,8 @@ impl Generator {
     pub(super) fn open(request: &TableRequest<'_>) -> Result<Self> {
         let plan = Plan::of(request)?;
         let tasks = request.parallelism.max(1);
-        let seed = plan.seed.unwrap_or_else(|| SystemClock.now_ms() as u64 ^ u64::from(std::process::id()) << 40);
+        let seed =
+            plan.seed.unwrap_or_else(|| SystemClock.now_ms() as u64 ^ u64::from(std::process::id()) << 40);
         Ok(Generator {
             fields: request.wanted.iter().map(|&index| plan.fields[index].clone()).collect(),
             pace: Pace::new(plan.rows_per_second / tasks as f64),

@@ -19,6 +19,17 @@ use tidemill_types::{Error, Result, WATERMARK_MAX};
 /// What a complete partition is marked by.
 const POLICIES: &[&str] = &["success-file", "metastore"];
 
+/// When it is asked which partitions are complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// Rows or watermarks came.
+    Moved,
+    /// It is time to look at the clock too: completing a partition ends its file, so not after each batch.
+    Checked,
+    /// The run ends.
+    Ended,
+}
+
 /// Knows the partitions that were written and not yet marked.
 #[derive(Debug)]
 pub(super) struct Committer {
@@ -85,12 +96,12 @@ impl Committer {
 
     /// Takes out the partitions that are complete. At the end of a run those that follow the clock are, and
     /// so are those that follow a watermark which never moved.
-    pub(super) fn complete(&mut self, at_end: bool) -> Result<Vec<String>> {
+    pub(super) fn complete(&mut self, moment: Moment) -> Result<Vec<String>> {
         let mut complete = Vec::new();
         for (partition, created) in &self.pending {
             let passed = match (self.by_watermark, self.watermark) {
-                (false, _) => at_end || created.elapsed() >= self.delay,
-                (true, None) => at_end,
+                (false, _) if moment == Moment::Checked => created.elapsed() >= self.delay,
+                (false, _) | (true, None) => moment == Moment::Ended,
                 (true, Some(WATERMARK_MAX)) => true,
                 (true, Some(watermark)) => watermark >= self.time_ms(partition)?,
             };
@@ -192,14 +203,28 @@ mod tests {
         let time = committer.time_ms(early).unwrap();
         assert_eq!(time, 1_704_067_200_000 + 11 * 60_000);
         committer.watermark(time - 1);
-        assert!(committer.complete(false).unwrap().is_empty());
+        assert!(committer.complete(Moment::Moved).unwrap().is_empty());
         committer.watermark(time);
-        assert_eq!(committer.complete(false).unwrap(), [early]);
-        assert!(committer.complete(false).unwrap().is_empty());
+        assert_eq!(committer.complete(Moment::Moved).unwrap(), [early]);
+        assert!(committer.complete(Moment::Moved).unwrap().is_empty());
         committer.wrote(early);
-        assert_eq!(committer.complete(true).unwrap(), [early], "a stopped run leaves the open partition");
+        assert_eq!(
+            committer.complete(Moment::Ended).unwrap(),
+            [early],
+            "a stopped run leaves the open partition"
+        );
         committer.watermark(WATERMARK_MAX);
-        assert_eq!(committer.complete(true).unwrap(), [late]);
+        assert_eq!(committer.complete(Moment::Ended).unwrap(), [late]);
+    }
+
+    #[test]
+    fn the_clock_completes_partitions_only_when_it_is_looked_at() {
+        let mut committer =
+            committer(&[("sink.partition-commit.policy.kind", "success-file")]).unwrap().unwrap();
+        committer.wrote("dt=1");
+        committer.watermark(WATERMARK_MAX - 1);
+        assert!(committer.complete(Moment::Moved).unwrap().is_empty());
+        assert_eq!(committer.complete(Moment::Checked).unwrap(), ["dt=1"]);
     }
 
     #[test]

@@ -110,9 +110,10 @@ impl SinkFront for Front {
 }
 
 fn partition_column(request: &TableRequest<'_>, name: &str) -> Result<PartitionColumn> {
-    let index = request.schema.index_of(name).ok_or_else(|| {
-        Error::user(format!("the partition column '{name}' is not a column of the table"))
-    })?;
+    let index = request
+        .schema
+        .index_of(name)
+        .ok_or_else(|| Error::user(format!("the partition column '{name}' is not a column of the table")))?;
     let data_type = request.schema.fields[index].data_type.clone();
     Ok(PartitionColumn { index, folder: format!("{}=", escape(name)), data_type })
 }

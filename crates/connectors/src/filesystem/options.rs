@@ -7,7 +7,8 @@ const fn text(key: &'static str, help: &'static str) -> OptionSpec {
 }
 
 pub(super) const PATH: OptionSpec =
-    text("path", "a file, a folder or '-' for standard input and output; a sink writes into a folder").required();
+    text("path", "a file, a folder or '-' for standard input and output; a sink writes into a folder")
+        .required();
 pub(super) const DEFAULT_NAME: OptionSpec =
     text("partition.default-name", "the partition value that stands for NULL and the empty text")
         .default("__DEFAULT_PARTITION__");
@@ -18,9 +19,12 @@ pub(super) const MONITOR_INTERVAL: OptionSpec = OptionSpec::new(
 );
 pub(super) const REGEX: OptionSpec =
     text("source.path.regex-pattern", "reads only files whose whole absolute path matches this pattern");
-pub(super) const FILE_SIZE: OptionSpec =
-    OptionSpec::new("sink.rolling-policy.file-size", OptionKind::Memory, "a part file this large is finished")
-        .default("128MB");
+pub(super) const FILE_SIZE: OptionSpec = OptionSpec::new(
+    "sink.rolling-policy.file-size",
+    OptionKind::Memory,
+    "a part file this large is finished",
+)
+.default("128MB");
 pub(super) const ROLLOVER: OptionSpec = OptionSpec::new(
     "sink.rolling-policy.rollover-interval",
     OptionKind::Duration,
@@ -51,9 +55,11 @@ pub(super) const COMMIT_DELAY: OptionSpec = OptionSpec::new(
     "how long after its time a partition is complete",
 )
 .default("0 s");
-pub(super) const COMMIT_ZONE: OptionSpec =
-    text("sink.partition-commit.watermark-time-zone", "the zone of partition times compared with the watermark")
-        .default("UTC");
+pub(super) const COMMIT_ZONE: OptionSpec = text(
+    "sink.partition-commit.watermark-time-zone",
+    "the zone of partition times compared with the watermark",
+)
+.default("UTC");
 pub(super) const COMMIT_POLICY: OptionSpec = text(
     "sink.partition-commit.policy.kind",
     "what marks a complete partition: 'success-file'; 'metastore' is accepted and does nothing",

@@ -25,10 +25,8 @@ pub(super) fn check(schema: &Schema, column: &str) -> Result<()> {
         return Err(Error::user(format!("the partition column '{column}' is not a column of the table")));
     };
     let kind = &schema.fields[index].data_type.kind;
-    let named = kind.is_text()
-        || kind.is_numeric()
-        || kind.is_datetime()
-        || matches!(kind, TypeKind::Boolean);
+    let named =
+        kind.is_text() || kind.is_numeric() || kind.is_datetime() || matches!(kind, TypeKind::Boolean);
     if named {
         return Ok(());
     }
@@ -108,7 +106,9 @@ pub(super) struct Codes {
 /// The texts of a partition column. Only distinct values are written out.
 pub(super) fn codes(column: &ArrayRef, data_type: &DataType) -> Result<Codes> {
     let codes = match &data_type.kind {
-        TypeKind::Char(_) | TypeKind::Varchar(_) => number_values(column.as_string_view().iter(), str::to_string),
+        TypeKind::Char(_) | TypeKind::Varchar(_) => {
+            number_values(column.as_string_view().iter(), str::to_string)
+        }
         TypeKind::Boolean => number_values(column.as_boolean().iter(), |value| value.to_string()),
         TypeKind::TinyInt => primitive::<Int8Type, _>(column, |value| value.to_string()),
         TypeKind::SmallInt => primitive::<Int16Type, _>(column, |value| value.to_string()),
@@ -122,9 +122,9 @@ pub(super) fn codes(column: &ArrayRef, data_type: &DataType) -> Result<Codes> {
             let bits = column.as_primitive::<Float64Type>().iter().map(|value| value.map(f64::to_bits));
             number_values(bits, |bits| format!("{:?}", f64::from_bits(bits)))
         }
-        TypeKind::Decimal { scale, .. } => {
-            primitive::<Decimal128Type, _>(column, |value| written(|out| text::write_decimal(out, value, *scale)))
-        }
+        TypeKind::Decimal { scale, .. } => primitive::<Decimal128Type, _>(column, |value| {
+            written(|out| text::write_decimal(out, value, *scale))
+        }),
         TypeKind::Date => {
             primitive::<Date32Type, _>(column, |value| written(|out| text::write_date(out, value.into())))
         }

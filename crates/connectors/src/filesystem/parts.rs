@@ -111,17 +111,22 @@ impl Parts {
         }
     }
 
-    /// Seals parts that are old enough, if it is time to look.
-    pub(super) fn seal_old(&mut self) {
+    /// Seals parts that are old enough, if it is time to look, and says whether it was.
+    pub(super) fn seal_old(&mut self) -> bool {
         let now = Instant::now();
         if now.duration_since(self.checked) < self.rolling.check {
-            return;
+            return false;
         }
         self.checked = now;
         let due = |part: &Part| self.rolling.is_due(part.opened, part.written, now);
-        let old: Vec<String> =
-            self.growing.iter().filter(|(_, part)| due(part)).map(|(partition, _)| partition.clone()).collect();
+        let old: Vec<String> = self
+            .growing
+            .iter()
+            .filter(|(_, part)| due(part))
+            .map(|(partition, _)| partition.clone())
+            .collect();
         old.iter().for_each(|partition| self.seal(partition));
+        true
     }
 
     /// Seals every part.
@@ -196,21 +201,27 @@ fn hidden_name(name: &str) -> String {
     format!(".{name}.inprogress")
 }
 
-/// Removes the files under a folder but those of this run and the parts that others are writing.
+/// Removes the files under a folder but those of this run and the parts that others are writing. Other tasks
+/// may do the same at the same time, so what is already gone is fine.
 fn empty(folder: &Path, own: &str) -> io::Result<()> {
+    let gone_is_fine = |result: io::Result<()>| match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    };
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let (path, name) = (entry.path(), entry.file_name());
-        let is_success_mark = name.as_encoded_bytes().starts_with(b"_");
-        if name.as_encoded_bytes().starts_with(own.as_bytes()) || (is_hidden(&path) && !is_success_mark) {
+        let name = name.as_encoded_bytes();
+        let is_success_mark = name.starts_with(b"_");
+        if name.starts_with(own.as_bytes()) || (is_hidden(&path) && !is_success_mark) {
             continue;
         }
-        if entry.file_type()?.is_dir() {
-            empty(&path, own)?;
+        if path.is_dir() && !path.is_symlink() {
+            gone_is_fine(empty(&path, own))?;
             // It stays if something in it is not ours to remove.
             let _ = fs::remove_dir(&path);
         } else {
-            fs::remove_file(&path)?;
+            gone_is_fine(fs::remove_file(&path))?;
         }
     }
     Ok(())
@@ -267,7 +278,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut parts = parts(root.path(), u64::MAX, Duration::ZERO, false);
         parts.append("k=1", b"a\n").unwrap();
-        parts.seal_old();
+        assert!(parts.seal_old());
         parts.publish().unwrap();
         assert_eq!(names(&root.path().join("k=1")), ["part-r1-0-0"]);
     }

@@ -157,7 +157,11 @@ impl Reader {
         let _ = out.blocking_send(last);
     }
 
-    fn read(&self, out: &mpsc::Sender<Result<Fetched>>, stopped: &std_mpsc::Receiver<()>) -> Result<(), Halt> {
+    fn read(
+        &self,
+        out: &mpsc::Sender<Result<Fetched>>,
+        stopped: &std_mpsc::Receiver<()>,
+    ) -> Result<(), Halt> {
         match (&self.location, self.monitor) {
             (Location::Standard, _) if self.task > 0 => Ok(()),
             (Location::Standard, _) => self.read_standard(out),
@@ -255,7 +259,7 @@ pub(super) fn plain(path: &Path, file: File) -> Result<Box<dyn Read>> {
 }
 
 fn expected(path: &Path, metadata: &Metadata) -> Option<u64> {
-    (metadata.is_file() && !is_compressed(path)).then(|| metadata.len())
+    (metadata.is_file() && !is_compressed(path)).then_some(metadata.len())
 }
 
 /// Hands on the lines of a stream from `at` and says how far it came. The last line without an end is handed
@@ -304,7 +308,10 @@ fn cut_failed(split: &Split, at: Cursor, error: CutError) -> Error {
             Error::external_fatal(format!("can't read '{name}' behind byte {}: {error}", at.offset))
         }
         CutError::LineTooLong => Error::Data {
-            message: format!("a line behind byte {} of '{name}' is longer than {LINE_BYTES_MAX} bytes", at.offset),
+            message: format!(
+                "a line behind byte {} of '{name}' is longer than {LINE_BYTES_MAX} bytes",
+                at.offset
+            ),
             place: Some(format!("{name}:{}", at.line)),
         },
     }

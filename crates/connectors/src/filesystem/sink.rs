@@ -1,6 +1,6 @@
 //! The back half of the sink: gathers packets and hands them to the part files on a blocking thread.
 
-use super::commit::Committer;
+use super::commit::{Committer, Moment};
 use super::parts::Parts;
 use super::rolling::Rolling;
 use std::path::PathBuf;
@@ -90,19 +90,19 @@ impl Files {
                 committer.watermark(watermark);
             }
         }
-        self.parts.seal_old();
+        let moment = if self.parts.seal_old() { Moment::Checked } else { Moment::Moved };
         self.parts.publish()?;
-        self.mark_complete(false)
+        self.mark_complete(moment)
     }
 
     fn finish(&mut self) -> Result<()> {
         self.parts.finish(self.partitioned)?;
-        self.mark_complete(true)
+        self.mark_complete(Moment::Ended)
     }
 
-    fn mark_complete(&mut self, at_end: bool) -> Result<()> {
+    fn mark_complete(&mut self, moment: Moment) -> Result<()> {
         let Some(committer) = &mut self.committer else { return Ok(()) };
-        for partition in committer.complete(at_end)? {
+        for partition in committer.complete(moment)? {
             self.parts.seal(&partition);
             self.parts.publish()?;
             if let Some(name) = committer.success_name() {

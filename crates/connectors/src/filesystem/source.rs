@@ -50,9 +50,8 @@ pub(super) fn open(request: &TableRequest<'_>, location: Location) -> Result<Fil
 /// The pattern that whole paths must match.
 pub(super) fn pattern(options: &Options) -> Result<Option<Regex>> {
     let compile = |text: &str| {
-        Regex::new(&format!("^(?:{text})$")).map_err(|error| {
-            Error::user(format!("option '{}' is no regular expression: {error}", REGEX.key))
-        })
+        Regex::new(&format!("^(?:{text})$"))
+            .map_err(|error| Error::user(format!("option '{}' is no regular expression: {error}", REGEX.key)))
     };
     options.text(&REGEX).map(compile).transpose()
 }
@@ -64,8 +63,7 @@ fn constants(request: &TableRequest<'_>) -> Constants {
         .filter(|(_, field)| request.partition_by.contains(&field.name))
         .map(|(at, field)| (at, field.name.clone(), field.data_type.clone()));
     let metadata = request.metadata.iter().enumerate();
-    let metadata = metadata
-        .filter_map(|(at, (key, _))| Some((request.wanted.len() + at, FileKey::of(key)?)));
+    let metadata = metadata.filter_map(|(at, (key, _))| Some((request.wanted.len() + at, FileKey::of(key)?)));
     Constants {
         partitions: partitions.collect(),
         metadata: metadata.collect(),

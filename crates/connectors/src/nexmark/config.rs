@@ -26,8 +26,10 @@ const STOP_AT: OptionSpec = integer("stop-at", "-1", "ends after this many event
 const PERSONS: OptionSpec = integer("person.proportion", "1", "persons among the events");
 const AUCTIONS: OptionSpec = integer("auction.proportion", "3", "auctions among the events");
 const BIDS: OptionSpec = integer("bid.proportion", "46", "bids among the events");
-const HOT_AUCTIONS: OptionSpec = integer("bid.hot-ratio.auctions", "2", "all but one in so many bids are for a hot auction");
-const HOT_BIDDERS: OptionSpec = integer("bid.hot-ratio.bidders", "4", "all but one in so many bids are by a hot bidder");
+const HOT_AUCTIONS: OptionSpec =
+    integer("bid.hot-ratio.auctions", "2", "all but one in so many bids are for a hot auction");
+const HOT_BIDDERS: OptionSpec =
+    integer("bid.hot-ratio.bidders", "4", "all but one in so many bids are by a hot bidder");
 const HOT_SELLERS: OptionSpec =
     integer("auction.hot-ratio.sellers", "4", "all but one in so many auctions are by a hot seller");
 const PERSON_SIZE: OptionSpec =
@@ -99,7 +101,9 @@ impl Config {
     pub(super) fn of(options: &Options) -> Result<Self> {
         let at_least = |spec: OptionSpec, min: i64| match options.integer(&spec)?.unwrap_or(min) {
             value if (min..=1 << 40).contains(&value) => Ok(value),
-            value => Err(Error::user(format!("option '{}' is {value}, but must be at least {min}", spec.key))),
+            value => {
+                Err(Error::user(format!("option '{}' is {value}, but must be at least {min}", spec.key)))
+            }
         };
         let size = |spec: OptionSpec| match options.memory(&spec)?.unwrap_or(0) {
             value if value <= SIZE_MAX => Ok(value),

@@ -8,6 +8,7 @@ use super::lines::{Ended, Lines};
 use crate::notice::notice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tidemill_connector::{Fetched, Source};
 use tidemill_types::{Error, Result};
 use tokio::net::TcpListener;
@@ -16,6 +17,8 @@ use tokio::task::JoinSet;
 
 /// How many blobs wait for the consumer.
 const QUEUE_BLOBS: usize = 16;
+/// How long to wait after a client could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The listening source.
 pub(super) struct Listener {
@@ -75,27 +78,28 @@ async fn accept(listener: TcpListener, config: Arc<Config>, out: mpsc::Sender<Fe
     let (mut clients, mut accepted) = (JoinSet::new(), 0u32);
     let sent_away = Arc::new(AtomicU64::new(0));
     loop {
-        let all_left = clients.is_empty() && accepted > 0;
-        if all_left && config.end_when_left {
-            return;
-        }
-        tokio::select! {
-            Some(_) = clients.join_next() => {}
-            client = listener.accept(), if clients.len() < config.connections_max => match client {
-                Ok((stream, peer)) => {
-                    let peer = peer.to_string();
-                    let split = (peer.as_str(), accepted);
-                    let Config { delimiter, line_bytes_max, .. } = *config;
-                    let lines = Lines::new(stream, split, delimiter, line_bytes_max, out.clone());
-                    clients.spawn(serve(lines, peer.clone(), config.clone(), sent_away.clone()));
-                    accepted += 1;
-                }
-                Err(error) => {
-                    notice(&config.table, format!("could not accept a client: {error}"));
-                    // Too many open files, say: trying at once again would only spin.
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                }
-            },
+        let all_left = clients.is_empty() && accepted > 0 && config.end_when_left;
+        let client = tokio::select! {
+            // Those who wait at the port come before the end.
+            biased;
+            client = listener.accept(), if clients.len() < config.connections_max => client,
+            Some(_) = clients.join_next() => continue,
+            () = tokio::task::yield_now(), if all_left => return,
+        };
+        match client {
+            Ok((stream, peer)) => {
+                let peer = peer.to_string();
+                let split = (peer.as_str(), accepted);
+                let Config { delimiter, line_bytes_max, .. } = *config;
+                let lines = Lines::new(stream, split, delimiter, line_bytes_max, out.clone());
+                clients.spawn(serve(lines, peer, config.clone(), sent_away.clone()));
+                accepted += 1;
+            }
+            Err(error) => {
+                notice(&config.table, format!("could not accept a client: {error}"));
+                // Too many open files, say: trying again at once would only spin.
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
         }
     }
 }
@@ -124,7 +128,6 @@ async fn serve(
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use std::time::Duration;
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpStream;
     use tokio::time::timeout;
@@ -178,8 +181,7 @@ mod tests {
         });
         let texts = drain(source).await;
         closing.await.unwrap();
-        let mut got: Vec<String> =
-            texts.into_values().map(|text| String::from_utf8(text).unwrap()).collect();
+        let mut got: Vec<String> = texts.into_values().map(|text| String::from_utf8(text).unwrap()).collect();
         let mut wanted: Vec<String> = (1..8).map(|client| expected(client) + "last").collect();
         wanted.push("done".into());
         got.sort();

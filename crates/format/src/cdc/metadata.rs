@@ -9,7 +9,7 @@ use tidemill_types::arrow_type::time_unit;
 use tidemill_types::{DataType, Error, Result, TypeKind};
 
 /// Keys with their types, as a format offers them.
-pub(super) type Offered = &'static [(&'static str, fn() -> DataType)];
+pub(super) type Offered = &'static [crate::MetadataKey];
 
 fn instant() -> DataType {
     TypeKind::TimestampLtz(3).nullable()

@@ -15,6 +15,8 @@ use tidemill_types::DataType;
 
 /// Names beyond this many are not learned, so that data used as names can't fill the memory.
 const KEYS_MAX: usize = 4_096;
+/// Nor are names longer than this.
+const KEY_BYTES_MAX: usize = 256;
 const NO_COLUMN: u32 = u32::MAX;
 /// The key that stands for the start of an object.
 const START: usize = 0;
@@ -217,7 +219,9 @@ impl Shape {
         }
         match self.by_name.get(literal) {
             Some(&key) => Ok(key as usize),
-            None if self.keys.len() < KEYS_MAX => Ok(self.learn(literal, NO_COLUMN)),
+            None if self.keys.len() < KEYS_MAX && literal.len() <= KEY_BYTES_MAX => {
+                Ok(self.learn(literal, NO_COLUMN))
+            }
             None => Ok(START),
         }
     }

@@ -7,6 +7,11 @@ use super::encoder::escape;
 use super::scan::{Cursor, unescape};
 use crate::number;
 use crate::parse;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+/// Up to this many names are compared pair by pair.
+const PAIRWISE_MAX: usize = 16;
 
 /// Appends the compact form of a value whose syntax was checked.
 pub(crate) fn write_compact(value: &[u8], exact_numbers: bool, out: &mut Vec<u8>) {
@@ -74,33 +79,70 @@ fn write_array(cursor: &mut Cursor<'_>, exact: bool, out: &mut Vec<u8>) {
 }
 
 fn write_object(cursor: &mut Cursor<'_>, exact: bool, out: &mut Vec<u8>) {
+    let (at, depth, start) = (cursor.at, cursor.depth(), out.len());
+    let mut names: Vec<Range<usize>> = Vec::new();
+    out.push(b'{');
+    each_field(cursor, |cursor| {
+        if !names.is_empty() {
+            out.push(b',');
+        }
+        let name = out.len();
+        write_string(cursor, out);
+        names.push(name..out.len());
+        out.push(b':');
+        cursor.colon().expect(CHECKED);
+        write_value(cursor, exact, out);
+    });
+    out.push(b'}');
+    if has_repeated(&names, out) {
+        out.truncate(start);
+        cursor.rewind(at, depth);
+        write_last_of_each(cursor, exact, out);
+    }
+}
+
+fn each_field(cursor: &mut Cursor<'_>, mut field: impl FnMut(&mut Cursor<'_>)) {
     cursor.enter().expect(CHECKED);
     cursor.skip_space();
-    let mut fields: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     if cursor.peek() != b'}' {
         loop {
-            let (mut name, mut value) = (Vec::new(), Vec::new());
-            write_string(cursor, &mut name);
-            cursor.colon().expect(CHECKED);
-            write_value(cursor, exact, &mut value);
-            match fields.iter_mut().find(|(known, _)| *known == name) {
-                Some(field) => field.1 = value,
-                None => fields.push((name, value)),
-            }
+            field(cursor);
             if !cursor.more(b'}').expect(CHECKED) {
                 break;
             }
         }
     }
     cursor.leave();
-    out.push(b'{');
-    for (place, (name, value)) in fields.iter().enumerate() {
-        if place > 0 {
-            out.push(b',');
-        }
-        out.extend_from_slice(name);
-        out.push(b':');
-        out.extend_from_slice(value);
+}
+
+fn has_repeated(names: &[Range<usize>], text: &[u8]) -> bool {
+    if names.len() <= PAIRWISE_MAX {
+        let repeats = |(place, name): (usize, &Range<usize>)| {
+            names[..place].iter().any(|other| text[other.clone()] == text[name.clone()])
+        };
+        return names.iter().enumerate().any(repeats);
     }
+    let mut seen: HashSet<&[u8], ahash::RandomState> = HashSet::default();
+    !names.iter().all(|name| seen.insert(&text[name.clone()]))
+}
+
+/// The object with the last value of each name at the place of its first.
+fn write_last_of_each(cursor: &mut Cursor<'_>, exact: bool, out: &mut Vec<u8>) {
+    let mut values: Vec<Vec<u8>> = Vec::new();
+    let mut places: HashMap<Vec<u8>, usize, ahash::RandomState> = HashMap::default();
+    each_field(cursor, |cursor| {
+        let mut name = Vec::new();
+        write_string(cursor, &mut name);
+        let place = *places.entry(name.clone()).or_insert(values.len());
+        name.push(b':');
+        cursor.colon().expect(CHECKED);
+        write_value(cursor, exact, &mut name);
+        match values.get_mut(place) {
+            Some(value) => *value = name,
+            None => values.push(name),
+        }
+    });
+    out.push(b'{');
+    out.extend_from_slice(&values.join(&b','));
     out.push(b'}');
 }

@@ -8,9 +8,12 @@ use crate::parse;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// How much of a bad value a message shows.
 const SHOWN_MAX: usize = 60;
+/// Up to this many keys are compared pair by pair.
+const PAIRWISE_MAX: usize = 16;
 
 /// A value that is neither object nor array nor null.
 enum Scalar<'a> {
@@ -231,7 +234,7 @@ fn read_map(map: &mut MapColumn, cursor: &mut Cursor<'_>, settings: &Settings) -
         map.keys.truncate(first);
         map.values.truncate(first);
         cursor.rewind(at, depth);
-        read_entries(map, cursor, settings, |entry| !dropped.contains(&(first + entry)))?;
+        read_entries(map, cursor, settings, |entry| dropped.binary_search(&(first + entry)).is_err())?;
     }
     map.offsets.push(map.keys.len() as i32);
     Ok(())
@@ -273,9 +276,18 @@ fn read_entries(
     Ok(())
 }
 
-/// The entries from `first` on whose key comes again later.
+/// The entries from `first` on whose key comes again later, rising.
 fn repeated_keys(map: &MapColumn, first: usize, blob: &[u8]) -> Vec<usize> {
     let Column::Text(keys) = &map.keys else { return Vec::new() };
     let len = keys.len();
-    (first..len).filter(|&entry| (entry + 1..len).any(|later| keys.same(entry, later, blob))).collect()
+    if len - first <= PAIRWISE_MAX {
+        let comes_again =
+            |&entry: &usize| (entry + 1..len).any(|later| keys.key(entry, blob) == keys.key(later, blob));
+        return (first..len).filter(comes_again).collect();
+    }
+    let mut seen: HashSet<_, ahash::RandomState> = HashSet::default();
+    let mut repeated: Vec<usize> =
+        (first..len).rev().filter(|&entry| !seen.insert(keys.key(entry, blob))).collect();
+    repeated.reverse();
+    repeated
 }

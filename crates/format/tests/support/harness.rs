@@ -44,6 +44,9 @@ pub struct Table<'a> {
     pub metadata: Vec<(String, DataType)>,
 }
 
+/// A chunk with the rejects of its blob, and how many records were skipped and read.
+pub type Part = (Chunk, Vec<Reject>, usize, usize);
+
 /// What reading gave.
 #[derive(Debug, PartialEq)]
 pub struct Read {
@@ -74,7 +77,7 @@ impl<'a> Table<'a> {
     }
 
     /// The rows, kinds and rejects of blobs that follow each other.
-    pub fn chunks(&self, blobs: &[Blob]) -> Result<Vec<(Chunk, Vec<Reject>, usize, usize)>> {
+    pub fn chunks(&self, blobs: &[Blob]) -> Result<Vec<Part>> {
         let wanted: Vec<usize> = (0..self.schema.len()).collect();
         let options = self.options();
         let request = DecodeRequest {

@@ -114,7 +114,8 @@ impl Accumulator for ArrayAgg {
     fn finish(&self, cells: &[Cells], slots: &[u32]) -> Result<ArrayRef> {
         let [Cells::Bytes(logs)] = cells else { foreign_cells(cells) };
         let of = |slot: &u32| logs[*slot as usize].as_deref();
-        let values = column(&self.element, slots.iter().flat_map(|slot| entries(log_bytes(&logs[*slot as usize]))));
+        let values =
+            column(&self.element, slots.iter().flat_map(|slot| entries(log_bytes(&logs[*slot as usize]))));
         let lengths = slots.iter().map(|slot| of(slot).map_or(0, |log| entries(log).count()));
         let nulls: NullBuffer = slots.iter().map(|slot| of(slot).is_some()).collect();
         let field = element_field(&self.element);

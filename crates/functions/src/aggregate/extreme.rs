@@ -60,12 +60,7 @@ struct Extreme<const MAX: bool> {
 
 /// Keeps the better of what is held and each value.
 #[inline]
-fn keep<const MAX: bool, V: PartialOrd + Copy>(
-    held: &mut [V],
-    seen: &mut [i64],
-    slot: usize,
-    value: V,
-) {
+fn keep<const MAX: bool, V: PartialOrd + Copy>(held: &mut [V], seen: &mut [i64], slot: usize, value: V) {
     if seen[slot] == 0 || beats::<MAX, V>(value, held[slot]) {
         held[slot] = value;
         seen[slot] = 1;
@@ -206,9 +201,7 @@ impl<const MAX: bool> Accumulator for TextExtreme<MAX> {
 
 /// A text column of bytes that came from text.
 pub(super) fn texts<'a>(values: impl Iterator<Item = Option<&'a [u8]>>) -> StringViewArray {
-    values
-        .map(|value| value.map(|bytes| std::str::from_utf8(bytes).expect("a kept text is UTF-8")))
-        .collect()
+    values.map(|value| value.map(|bytes| std::str::from_utf8(bytes).expect("a kept text is UTF-8"))).collect()
 }
 
 /// Cell: the encoded values with their counts.

@@ -81,16 +81,13 @@ fn ranked(values: &Multiset) -> Vec<(f64, i64)> {
 fn percentile(ranked: &[(f64, i64)], fraction: f64) -> f64 {
     let total = ranked.last().map_or(0, |(_, rank)| *rank);
     let position = (total - 1) as f64 * fraction;
-    let (lower, upper) = (position.floor(), position.ceil());
+    let lower = position.floor();
     let value = |index: f64| {
         let at = ranked.partition_point(|(_, rank)| *rank <= index as i64);
         ranked[at.min(ranked.len() - 1)].0
     };
-    let (low, high) = (value(lower), value(upper));
-    if lower == upper || low == high {
-        return low;
-    }
-    (upper - position) * low + (position - lower) * high
+    let (low, high) = (value(lower), value(position.ceil()));
+    low + (position - lower) * (high - low)
 }
 
 impl Accumulator for Percentile {

@@ -19,11 +19,7 @@ const ENCODED_NULL: &[u8] = &[0];
 
 /// Calls `each(row, slot, sign)` for the rows that the filter keeps and whose `value` is not NULL.
 #[inline]
-pub(super) fn for_values(
-    batch: &UpdateBatch<'_>,
-    value: &dyn Array,
-    each: impl FnMut(usize, usize, i64),
-) {
+pub(super) fn for_values(batch: &UpdateBatch<'_>, value: &dyn Array, each: impl FnMut(usize, usize, i64)) {
     // Not `nulls()`: the column of a bare NULL has no bitmap.
     let nulls = value.logical_nulls().filter(|nulls| nulls.null_count() > 0);
     for_rows(batch, nulls.as_ref(), each);
@@ -123,9 +119,7 @@ type Nulls = Option<NullBuffer>;
 pub(super) fn integer_column(to: &DataType, values: Vec<i64>, nulls: Nulls) -> ArrayRef {
     let narrow = |values: Vec<i64>| values.into_iter().map(|v| v as i32).collect::<Vec<i32>>();
     match arrow_type(to) {
-        Arrow::Boolean => {
-            Arc::new(BooleanArray::new(values.into_iter().map(|v| v != 0).collect(), nulls))
-        }
+        Arrow::Boolean => Arc::new(BooleanArray::new(values.into_iter().map(|v| v != 0).collect(), nulls)),
         Arrow::Int8 => primitive::<Int8Type>(values.into_iter().map(|v| v as i8).collect(), nulls),
         Arrow::Int16 => primitive::<Int16Type>(values.into_iter().map(|v| v as i16).collect(), nulls),
         Arrow::Int32 => primitive::<Int32Type>(narrow(values), nulls),
@@ -168,10 +162,7 @@ fn primitive<T: ArrowPrimitiveType>(values: Vec<T::Native>, nulls: Nulls) -> Arr
 }
 
 /// A column of encoded values; `None` is NULL.
-pub(super) fn encoded_column<'a>(
-    to: &DataType,
-    values: impl Iterator<Item = Option<&'a [u8]>>,
-) -> ArrayRef {
+pub(super) fn encoded_column<'a>(to: &DataType, values: impl Iterator<Item = Option<&'a [u8]>>) -> ArrayRef {
     let keys = values.map(|value| value.unwrap_or(ENCODED_NULL));
     decode(std::slice::from_ref(to), keys).pop().expect("one type gives one column")
 }

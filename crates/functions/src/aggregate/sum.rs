@@ -88,11 +88,7 @@ struct IntegerSum {
 }
 
 impl IntegerSum {
-    fn add<V: Copy + Into<i64>>(
-        cells: &mut [Cells],
-        batch: &UpdateBatch<'_>,
-        value: &[V],
-    ) {
+    fn add<V: Copy + Into<i64>>(cells: &mut [Cells], batch: &UpdateBatch<'_>, value: &[V]) {
         let [Cells::I64(sums), Cells::I64(counts)] = cells else { foreign_cells(cells) };
         for_values(batch, &batch.args[0], |row, slot, sign| {
             sums[slot] = sums[slot].wrapping_add(value[row].into().wrapping_mul(sign));
@@ -223,10 +219,8 @@ impl Accumulator for DecimalSum {
 
     fn finish(&self, cells: &[Cells], slots: &[u32]) -> Result<ArrayRef> {
         let [Cells::I128(sums), Cells::I64(counts)] = cells else { foreign_cells(cells) };
-        let results: Vec<Option<i128>> = slots
-            .iter()
-            .map(|&slot| self.result(sums[slot as usize], counts[slot as usize]))
-            .collect();
+        let results: Vec<Option<i128>> =
+            slots.iter().map(|&slot| self.result(sums[slot as usize], counts[slot as usize])).collect();
         let nulls: NullBuffer = results.iter().map(Option::is_some).collect();
         let values = results.into_iter().map(Option::unwrap_or_default).collect();
         Ok(decimal_column(&self.returns, values, Some(nulls)))

@@ -58,7 +58,9 @@ struct Moments<'a> {
 impl<'a> Moments<'a> {
     fn of(cells: &'a mut [Cells]) -> Self {
         match cells {
-            [Cells::I64(counts), Cells::F64(means), Cells::F64(squares)] => Moments { counts, means, squares },
+            [Cells::I64(counts), Cells::F64(means), Cells::F64(squares)] => {
+                Moments { counts, means, squares }
+            }
             other => foreign_cells(other),
         }
     }
@@ -125,16 +127,12 @@ impl Accumulator for Variance {
 
     fn finish(&self, cells: &[Cells], slots: &[u32]) -> Result<ArrayRef> {
         let [Cells::I64(counts), _, Cells::F64(squares)] = cells else { foreign_cells(cells) };
-        let results: Vec<Option<f64>> = slots
-            .iter()
-            .map(|&slot| self.result(counts[slot as usize], squares[slot as usize]))
-            .collect();
+        let results: Vec<Option<f64>> =
+            slots.iter().map(|&slot| self.result(counts[slot as usize], squares[slot as usize])).collect();
         let nulls: NullBuffer = results.iter().map(Option::is_some).collect();
         let values = results.into_iter().map(Option::unwrap_or_default);
         Ok(match self.returns.kind {
-            TypeKind::Float | TypeKind::Double => {
-                float_column(&self.returns, values.collect(), Some(nulls))
-            }
+            TypeKind::Float | TypeKind::Double => float_column(&self.returns, values.collect(), Some(nulls)),
             TypeKind::Decimal { scale, .. } => {
                 let factor = 10f64.powi(i32::from(scale));
                 let values = values.map(|value| (value * factor).round() as i128).collect();

@@ -14,7 +14,7 @@ pub fn resize(to: &TypeKind) -> CastFn {
     Box::new(move |array, _| {
         let array = typed_array::<Bytes>(array.as_ref());
         let mut out = BinaryViewBuilder::with_capacity(array.len());
-        array.iter().for_each(|value| out.append_option(value.map(|value| fit(value))));
+        array.iter().for_each(|value| out.append_option(value.map(&fit)));
         Ok(Arc::new(out.finish()))
     })
 }

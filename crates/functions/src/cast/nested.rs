@@ -15,9 +15,7 @@ pub fn between(from: &DataType, to: &DataType, session: SessionInfo) -> Option<C
     match (&from.kind, &to.kind) {
         (Array(a), Array(b)) => list(plan(a, b, session)?, b),
         (Map(k, v), Map(l, w)) => map(plan(k, l, session)?, plan(v, w, session)?, (l, w)),
-        (Multiset(a), Multiset(b)) => {
-            map(plan(a, b, session)?, super::identity(), (b, &Int.not_null()))
-        }
+        (Multiset(a), Multiset(b)) => map(plan(a, b, session)?, super::identity(), (b, &Int.not_null())),
         (Row(a), Row(b)) if a.len() == b.len() => row(a, b, session, to),
         _ => None,
     }

@@ -7,7 +7,9 @@ use super::{CastFn, retyped};
 use crate::lane::{Flag, Num, typed_array};
 use crate::number_text::{self, parse_decimal};
 use crate::operators::decimal::{pow10, rescaled};
-use arrow_array::types::{Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::types::{
+    Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+};
 use arrow_array::{ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray};
 use std::sync::Arc;
 use tidemill_types::{Result, TypeKind};
@@ -75,7 +77,7 @@ fn from_float(to: &TypeKind) -> CastFn {
         TypeKind::BigInt => mapped::<Float32Type, Int64Type>(to, |v| v as i64),
         TypeKind::Double => mapped::<Float32Type, Float64Type>(to, f64::from),
         TypeKind::Decimal { precision, scale } => {
-            to_decimal::<Float32Type>(to, *precision, *scale, |v| f64::from(v))
+            to_decimal::<Float32Type>(to, *precision, *scale, f64::from)
         }
         _ => unreachable!("cast to a number"),
     }
@@ -115,7 +117,8 @@ fn to_decimal<A: ArrowPrimitiveType>(
             Some(value) => cast(value),
             None => Ok(None),
         });
-        let values: PrimitiveArray<Decimal128Type> = values.collect::<Result<Vec<_>>>()?.into_iter().collect();
+        let values: PrimitiveArray<Decimal128Type> =
+            values.collect::<Result<Vec<_>>>()?.into_iter().collect();
         Ok(retyped(Arc::new(values), &to))
     })
 }

@@ -7,11 +7,11 @@ use super::{CastFn, identity, number, text};
 use crate::lane::Num;
 use crate::time_text::{parse_date, parse_time, parse_timestamp};
 use crate::zone;
+use arrow_array::ArrowPrimitiveType;
 use arrow_array::types::{
     Date32Type, Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType,
 };
-use arrow_array::ArrowPrimitiveType;
 use chrono_tz::Tz;
 use tidemill_types::TypeKind;
 use tidemill_types::arrow_type::units_per_ms;
@@ -74,9 +74,7 @@ pub fn between(from: &TypeKind, to: &TypeKind, zone: Tz) -> Option<CastFn> {
         (TimestampLtz(p), Time(_)) => to_time(to, *p, Some(zone)),
         (Time(_), Timestamp(p)) => from_time(to, *p, None),
         (Time(_), TimestampLtz(p)) => from_time(to, *p, Some(zone)),
-        (Timestamp(p), Timestamp(q)) | (TimestampLtz(p), TimestampLtz(q)) => {
-            timestamps(to, *p, *q, |ms| ms)
-        }
+        (Timestamp(p), Timestamp(q)) | (TimestampLtz(p), TimestampLtz(q)) => timestamps(to, *p, *q, |ms| ms),
         (Timestamp(p), TimestampLtz(q)) => timestamps(to, *p, *q, move |ms| zone::from_local_ms(zone, ms)),
         (TimestampLtz(p), Timestamp(q)) => timestamps(to, *p, *q, move |ms| zone::to_local_ms(zone, ms)),
         _ => return None,
@@ -115,12 +113,14 @@ fn local(zone: Option<Tz>, ms: i64) -> i64 {
 }
 
 fn to_days(precision: u8, zone: Option<Tz>) -> CastFn {
-    let day = move |value: i64| local(zone, value.div_euclid(units_per_ms(precision))).div_euclid(DAY_MS) as i32;
+    let day =
+        move |value: i64| local(zone, value.div_euclid(units_per_ms(precision))).div_euclid(DAY_MS) as i32;
     from_timestamp::<Date32Type>(&TypeKind::Date, precision, day)
 }
 
 fn to_time(to: &TypeKind, precision: u8, zone: Option<Tz>) -> CastFn {
-    let time = move |value: i64| local(zone, value.div_euclid(units_per_ms(precision))).rem_euclid(DAY_MS) as i32;
+    let time =
+        move |value: i64| local(zone, value.div_euclid(units_per_ms(precision))).rem_euclid(DAY_MS) as i32;
     from_timestamp::<Time32MillisecondType>(to, precision, move |value| time(value) / 1_000 * 1_000)
 }
 

@@ -4,7 +4,9 @@ use super::{CastFn, failed, identity, retyped};
 use crate::lane::{Collect, Flag, Num, Text, typed_array};
 use crate::number_text::{parse_decimal, parse_double, parse_integer};
 use arrow_array::builder::StringViewBuilder;
-use arrow_array::types::{Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::types::{
+    Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+};
 use arrow_array::{Array, StringViewArray};
 use std::sync::Arc;
 use tidemill_types::data_type::LENGTH_MAX;

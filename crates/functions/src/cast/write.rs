@@ -70,9 +70,9 @@ fn write_display(out: &mut String, value: impl std::fmt::Display) {
 }
 
 fn write_bytes(out: &mut String, write: impl FnOnce(&mut Vec<u8>)) {
-    let mut bytes = Vec::with_capacity(32);
+    let mut bytes = std::mem::take(out).into_bytes();
     write(&mut bytes);
-    out.push_str(std::str::from_utf8(&bytes).expect("text forms are ASCII"));
+    *out = String::from_utf8(bytes).expect("text forms are ASCII");
 }
 
 /// Appends a value that is not NULL in the form of CAST.
@@ -97,7 +97,9 @@ pub fn write_value(out: &mut String, kind: &TypeKind, array: &dyn Array, row: us
             write_bytes(out, |bytes| write_decimal(bytes, value, *scale));
         }
         _ if kind.is_datetime() => write_datetime(out, kind, array, row, zone),
-        TypeKind::IntervalMonth => write_months(out, array.as_primitive::<IntervalYearMonthType>().value(row)),
+        TypeKind::IntervalMonth => {
+            write_months(out, array.as_primitive::<IntervalYearMonthType>().value(row))
+        }
         TypeKind::IntervalDay => write_span(out, array.as_primitive::<DurationMillisecondType>().value(row)),
         _ => write_constructed(out, kind, array, row, zone),
     }
@@ -152,11 +154,12 @@ fn write_span(out: &mut String, ms: i64) {
 
 /// `[a, NULL, ]`, `{k=1, j=NULL}`, `(1, x, NULL)`
 fn write_constructed(out: &mut String, kind: &TypeKind, array: &dyn Array, row: usize, zone: Tz) {
-    let or_null = |out: &mut String, data_type: &DataType, array: &dyn Array, row: usize| {
-        match array.is_null(row) || data_type.kind == TypeKind::Null {
-            true => out.push_str("NULL"),
-            false => write_value(out, &data_type.kind, array, row, zone),
-        }
+    let or_null = |out: &mut String, data_type: &DataType, array: &dyn Array, row: usize| match array
+        .is_null(row)
+        || data_type.kind == TypeKind::Null
+    {
+        true => out.push_str("NULL"),
+        false => write_value(out, &data_type.kind, array, row, zone),
     };
     match kind {
         TypeKind::Array(element) => {

@@ -54,9 +54,11 @@ fn map(call: &BindCall<'_>) -> Result<Option<BoundScalar>> {
     let kernel = Closure::kernel(move |args: &[Datum], ctx: &EvalContext<'_>| {
         let sources: Vec<&ArrayRef> = args.iter().map(Datum::array).collect();
         build_maps(args, ctx, (&key, &value), &sources, |row, entries| {
-            entries.extend((0..args.len()).step_by(2).map(|at| {
-                ((at, args[at].index(row)), (at + 1, args[at + 1].index(row)))
-            }));
+            entries.extend(
+                (0..args.len())
+                    .step_by(2)
+                    .map(|at| ((at, args[at].index(row)), (at + 1, args[at + 1].index(row)))),
+            );
             Ok(true)
         })
     });

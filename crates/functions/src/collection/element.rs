@@ -19,7 +19,9 @@ pub fn register(registry: &mut FunctionRegistry) {
     declare_typed(registry, "ARRAY_CONTAINS", &form, |call| {
         search(call, TypeKind::Boolean, |args, ctx| {
             let list = ListReader::new(&args[0]);
-            map_rows::<Flag>(args, ctx, |row| Ok(list.range(row).map(|_| place(&list, &args[1], row).is_some())))
+            map_rows::<Flag>(args, ctx, |row| {
+                Ok(list.range(row).map(|_| place(&list, &args[1], row).is_some()))
+            })
         })
     });
     declare_typed(registry, "ARRAY_POSITION", &form, |call| {

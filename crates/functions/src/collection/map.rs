@@ -16,7 +16,9 @@ use tidemill_types::{DataType, Error, Result, RowField, TypeKind};
 
 /// Adds the functions.
 pub fn register(registry: &mut FunctionRegistry) {
-    declare_typed(registry, "MAP_KEYS", &["(MAP)"], |call| part(call, |key, _| key.clone(), |_, keys, _| Ok(keys)));
+    declare_typed(registry, "MAP_KEYS", &["(MAP)"], |call| {
+        part(call, |key, _| key.clone(), |_, keys, _| Ok(keys))
+    });
     declare_typed(registry, "MAP_VALUES", &["(MAP)"], |call| {
         part(call, |_, value| value.clone(), |_, _, values| Ok(values))
     });
@@ -46,12 +48,8 @@ fn part(
     let kernel = Closure::kernel(move |args: &[Datum], _: &EvalContext<'_>| {
         let map = args[0].array().as_map();
         let values = column(&element, map.keys().clone(), map.values().clone())?;
-        let list = ListArray::try_new(
-            element_field(&element),
-            map.offsets().clone(),
-            values,
-            map.nulls().cloned(),
-        );
+        let list =
+            ListArray::try_new(element_field(&element), map.offsets().clone(), values, map.nulls().cloned());
         let list = list.map_err(|error| Error::internal(format!("the entries of a map: {error}")))?;
         Ok(as_datum(args, Arc::new(list)))
     });
@@ -59,7 +57,8 @@ fn part(
 }
 
 fn entry_type(key: &DataType, value: &DataType) -> DataType {
-    let field = |name: &str, data_type: &DataType| RowField { name: name.into(), data_type: data_type.clone() };
+    let field =
+        |name: &str, data_type: &DataType| RowField { name: name.into(), data_type: data_type.clone() };
     TypeKind::Row(vec![field("key", key), field("value", value)]).not_null()
 }
 

@@ -29,9 +29,12 @@ pub fn register(registry: &mut FunctionRegistry) {
     declare_typed(registry, "ARRAY_SLICE", &["(ARRAY, INT)", "(ARRAY, INT, INT)"], |call| {
         with_options(call, TypeKind::Int, 1, slice)
     });
-    declare_typed(registry, "ARRAY_SORT", &["(ARRAY)", "(ARRAY, BOOLEAN)", "(ARRAY, BOOLEAN, BOOLEAN)"], |call| {
-        with_options(call, TypeKind::Boolean, 0, sort)
-    });
+    declare_typed(
+        registry,
+        "ARRAY_SORT",
+        &["(ARRAY)", "(ARRAY, BOOLEAN)", "(ARRAY, BOOLEAN, BOOLEAN)"],
+        |call| with_options(call, TypeKind::Boolean, 0, sort),
+    );
 }
 
 type Body = fn(&DataType, &[Datum], &EvalContext<'_>) -> Result<Datum>;
@@ -39,8 +42,7 @@ type Body = fn(&DataType, &[Datum], &EvalContext<'_>) -> Result<Datum>;
 fn bound(arg_types: Vec<DataType>, element: DataType, body: Body) -> BoundScalar {
     let nullable = arg_types.iter().any(|t| t.nullable);
     let return_type = list_of(element.clone(), nullable);
-    let kernel =
-        Closure::kernel(move |args: &[Datum], ctx: &EvalContext<'_>| body(&element, args, ctx));
+    let kernel = Closure::kernel(move |args: &[Datum], ctx: &EvalContext<'_>| body(&element, args, ctx));
     BoundScalar { arg_types, return_type, kernel }
 }
 
@@ -72,7 +74,12 @@ fn lists(call: &BindCall<'_>, least: usize, most: usize, body: Body) -> Result<O
 }
 
 /// Binds a list and up to two options of a type, so many of them at least.
-fn with_options(call: &BindCall<'_>, option: TypeKind, least: usize, body: Body) -> Result<Option<BoundScalar>> {
+fn with_options(
+    call: &BindCall<'_>,
+    option: TypeKind,
+    least: usize,
+    body: Body,
+) -> Result<Option<BoundScalar>> {
     let [list, options @ ..] = call.args else { return Ok(None) };
     let Some(element) = element_type(list.data_type) else { return Ok(None) };
     let fits = |kind: &TypeKind| {
@@ -225,15 +232,29 @@ fn sort(element: &DataType, args: &[Datum], ctx: &EvalContext<'_>) -> Result<Dat
         .map_err(|error| Error::data(format!("the elements can't be ordered: {error}")))?;
     build(args, ctx, element, &[values], |row, picks| {
         let Some(range) = list.range(row) else { return false };
-        let Some(ascending) = options.first().map_or(Some(true), |option| option.get(row)) else { return false };
+        let Some(ascending) = options.first().map_or(Some(true), |option| option.get(row)) else {
+            return false;
+        };
         let Some(nulls_first) = options.get(1).map_or(Some(ascending), |option| option.get(row)) else {
             return false;
         };
         let mut places: Vec<usize> = range.collect();
         places.sort_by(|&a, &b| match (values.is_null(a), values.is_null(b)) {
             (true, true) => Ordering::Equal,
-            (true, false) => if nulls_first { Ordering::Less } else { Ordering::Greater },
-            (false, true) => if nulls_first { Ordering::Greater } else { Ordering::Less },
+            (true, false) => {
+                if nulls_first {
+                    Ordering::Less
+                } else {
+                    Ordering::Greater
+                }
+            }
+            (false, true) => {
+                if nulls_first {
+                    Ordering::Greater
+                } else {
+                    Ordering::Less
+                }
+            }
             (false, false) if ascending => order(a, b),
             (false, false) => order(b, a),
         });

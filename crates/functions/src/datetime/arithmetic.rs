@@ -36,6 +36,8 @@ fn add_kernel(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
     if fixed.is_none() && months.is_none() {
         return Err(Error::user(format!("TIMESTAMPADD can't add {unit:?}")));
     }
+    // Flink counts months in an INT.
+    let whole_months = move |count: i64| i64::from(count as i32) * months.unwrap_or(1);
     let from_date = binding.args[2].kind == TypeKind::Date;
     let per_ms = per_ms(&kind);
     Ok(Closure::total(&kind.clone(), move |args, ctx| {
@@ -43,15 +45,15 @@ fn add_kernel(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
         map_times(&kind, args, ctx, |row| {
             let (Some(count), Some(raw)) = (counts.get(row), times.raw(row)) else { return Ok(None) };
             let sum = match (fixed, per_ms) {
-                (Some(ms), 0) => raw + count.wrapping_mul(ms / DAY_MS),
+                (Some(ms), 0) => raw.wrapping_add(count.wrapping_mul(ms / DAY_MS)),
                 (Some(ms), per_ms) => {
                     let raw = if from_date { raw * DAY_MS } else { raw };
                     raw.wrapping_add(count.wrapping_mul(ms).wrapping_mul(per_ms))
                 }
-                (None, 0) => add_months(raw, count.wrapping_mul(months.unwrap_or(1))),
+                (None, 0) => add_months(raw, whole_months(count)),
                 (None, per_ms) => {
                     let day = DAY_MS * per_ms;
-                    let days = add_months(raw.div_euclid(day), count.wrapping_mul(months.unwrap_or(1)));
+                    let days = add_months(raw.div_euclid(day), whole_months(count));
                     days * day + raw.rem_euclid(day)
                 }
             };

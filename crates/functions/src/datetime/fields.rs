@@ -16,10 +16,12 @@ use tidemill_types::{Error, Result, TypeKind};
 const MOMENTS: [Want; 4] = [Want::Timestamp, Want::TimestampLtz, Want::Date, Want::Time];
 
 pub(super) fn register(registry: &mut FunctionRegistry) {
-    let extract = |want| Form::made(&[Want::Text, want], TypeKind::BigInt, |b| {
-        let unit = Unit::of(b, 0)?;
-        kernel(b, unit, 1)
-    });
+    let extract = |want| {
+        Form::made(&[Want::Text, want], TypeKind::BigInt, |b| {
+            let unit = Unit::of(b, 0)?;
+            kernel(b, unit, 1)
+        })
+    };
     declare(registry, "EXTRACT", MOMENTS.map(extract));
     named(registry, "YEAR", |b| kernel(b, Unit::Year, 0));
     named(registry, "QUARTER", |b| kernel(b, Unit::Quarter, 0));

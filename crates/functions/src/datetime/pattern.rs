@@ -163,8 +163,18 @@ fn push_literal(items: &mut Vec<Item>, c: char) {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-    "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 /// Days from Sunday on.
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
@@ -174,9 +184,8 @@ const SHORT: usize = 3;
 /// The number after the name of `names` that `text` starts with, and the name's length; long names first.
 fn read_name(text: &str, names: &[&str], short: bool, any_case: bool) -> Option<(i64, usize)> {
     let starts = |name: &str| {
-        text.get(..name.len()).is_some_and(|head| {
-            if any_case { head.eq_ignore_ascii_case(name) } else { head == name }
-        })
+        text.get(..name.len())
+            .is_some_and(|head| if any_case { head.eq_ignore_ascii_case(name) } else { head == name })
     };
     names.iter().enumerate().find_map(|(i, name)| {
         let name = if short { &name[..SHORT] } else { name };

@@ -43,7 +43,9 @@ fn kernel(binding: &Binding<'_>, up: bool) -> Result<Arc<dyn Kernel>> {
 }
 
 fn round(unit: Unit, ms: i64, up: bool) -> i64 {
-    if unit != Unit::Week && let Some(length) = unit.fixed_ms() {
+    if unit != Unit::Week
+        && let Some(length) = unit.fixed_ms()
+    {
         let floor = ms - ms.rem_euclid(length);
         return if up && floor < ms { floor + length } else { floor };
     }

@@ -69,9 +69,7 @@ fn values_of(array: &dyn Array) -> (Cow<'_, [i64]>, i64) {
     match array.data_type() {
         Arrow::Date32 => (widened(array.as_primitive::<Date32Type>().values()), 0),
         Arrow::Time32(_) => (widened(array.as_primitive::<Time32MillisecondType>().values()), 1),
-        Arrow::Duration(_) => {
-            (Cow::Borrowed(array.as_primitive::<DurationMillisecondType>().values()), 1)
-        }
+        Arrow::Duration(_) => (Cow::Borrowed(array.as_primitive::<DurationMillisecondType>().values()), 1),
         Arrow::Interval(_) => (widened(array.as_primitive::<IntervalYearMonthType>().values()), 1),
         Arrow::Timestamp(TimeUnit::Millisecond, _) => {
             (Cow::Borrowed(array.as_primitive::<TimestampMillisecondType>().values()), 1)

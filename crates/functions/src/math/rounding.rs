@@ -7,7 +7,9 @@ use super::{decimal_of, same};
 use crate::bind::{Binding, Closure, Form, Gives, Make, Want, declare, declare_all};
 use crate::lane::{Collect, Lane, Num, Reader, map_rows, map1};
 use crate::operators::decimal::{half_up, pow10};
-use arrow_array::types::{Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::types::{
+    Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+};
 use std::sync::Arc;
 use tidemill_plan::{Datum, EvalContext, FunctionRegistry, Kernel};
 use tidemill_types::{Result, TypeKind};
@@ -84,9 +86,11 @@ fn digits(binding: &Binding<'_>, truncate: bool) -> Result<Arc<dyn Kernel>> {
     let kind = &binding.args[0].kind;
     Ok(match kind {
         TypeKind::TinyInt => loops::<Num<Int8Type>>(kind, move |v, d| integer(v.into(), d, truncate) as i8),
-        TypeKind::SmallInt => loops::<Num<Int16Type>>(kind, move |v, d| integer(v.into(), d, truncate) as i16),
+        TypeKind::SmallInt => {
+            loops::<Num<Int16Type>>(kind, move |v, d| integer(v.into(), d, truncate) as i16)
+        }
         TypeKind::Int => loops::<Num<Int32Type>>(kind, move |v, d| integer(v.into(), d, truncate) as i32),
-        TypeKind::BigInt => loops::<Num<Int64Type>>(kind, move |v, d| integer(v.into(), d, truncate) as i64),
+        TypeKind::BigInt => loops::<Num<Int64Type>>(kind, move |v, d| integer(v, d, truncate) as i64),
         TypeKind::Float => loops::<Num<Float32Type>>(kind, move |v: f32, d| {
             let text = format!("{v:e}");
             float(v.into(), &text, d, truncate) as f32

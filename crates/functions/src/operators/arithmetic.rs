@@ -7,13 +7,13 @@ use super::{decimal, interval};
 use crate::bind::{Closure, wrong_arguments};
 use crate::lane::{Num, as_datum, map1, map2, row_count, typed};
 use crate::types::common_number;
-use arrow_array::types::{Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::types::{
+    Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+};
 use arrow_array::{Array, ArrowPrimitiveType, PrimitiveArray};
 use arrow_buffer::{ArrowNativeType, NullBuffer};
 use std::sync::Arc;
-use tidemill_plan::{
-    BindCall, BoundScalar, Datum, EvalContext, FunctionRegistry, Kernel, ScalarFunction,
-};
+use tidemill_plan::{BindCall, BoundScalar, Datum, EvalContext, FunctionRegistry, Kernel, ScalarFunction};
 use tidemill_types::{DataType, Error, Result, TypeKind};
 
 /// An arithmetic operator.
@@ -210,9 +210,9 @@ where
 {
     use num_like::Integer;
     match operator {
-        Operator::Add => total::<T>(|a, b| Integer::wrapping_add(a, b)),
-        Operator::Subtract => total::<T>(|a, b| Integer::wrapping_sub(a, b)),
-        Operator::Multiply => total::<T>(|a, b| Integer::wrapping_mul(a, b)),
+        Operator::Add => total::<T>(Integer::wrapping_add),
+        Operator::Subtract => total::<T>(Integer::wrapping_sub),
+        Operator::Multiply => total::<T>(Integer::wrapping_mul),
         Operator::Divide | Operator::Remainder => Closure::kernel(|args: &[Datum], ctx: &EvalContext<'_>| {
             map2::<Num<T>, Num<T>, Num<T>>(args, ctx, |a, b| {
                 if b == T::Native::default() {
@@ -240,7 +240,9 @@ where
     }
 }
 
-fn total<T: ArrowPrimitiveType>(f: fn(T::Native, T::Native) -> T::Native) -> Arc<dyn Kernel> {
+fn total<T: ArrowPrimitiveType>(
+    f: impl Fn(T::Native, T::Native) -> T::Native + Copy + Send + Sync + 'static,
+) -> Arc<dyn Kernel> {
     let kind = match T::DATA_TYPE {
         arrow_schema::DataType::Int8 => TypeKind::TinyInt,
         arrow_schema::DataType::Int16 => TypeKind::SmallInt,
@@ -249,9 +251,7 @@ fn total<T: ArrowPrimitiveType>(f: fn(T::Native, T::Native) -> T::Native) -> Arc
         arrow_schema::DataType::Float32 => TypeKind::Float,
         _ => TypeKind::Double,
     };
-    Closure::total(&kind, move |args: &[Datum], ctx: &EvalContext<'_>| {
-        Ok(elementwise::<T, T>(args, ctx, f))
-    })
+    Closure::total(&kind, move |args: &[Datum], ctx: &EvalContext<'_>| Ok(elementwise::<T, T>(args, ctx, f)))
 }
 
 /// Applies an operation that can't fail to all values, also those under a NULL, which is faster than asking.
@@ -290,10 +290,10 @@ impl ScalarFunction for Negate {
         }
         use num_like::Integer;
         let kernel = match &data_type.kind {
-            kind @ TypeKind::TinyInt => negate::<Int8Type>(kind, |a| Integer::wrapping_neg(a)),
-            kind @ TypeKind::SmallInt => negate::<Int16Type>(kind, |a| Integer::wrapping_neg(a)),
-            kind @ TypeKind::Int => negate::<Int32Type>(kind, |a| Integer::wrapping_neg(a)),
-            kind @ TypeKind::BigInt => negate::<Int64Type>(kind, |a| Integer::wrapping_neg(a)),
+            kind @ TypeKind::TinyInt => negate::<Int8Type>(kind, Integer::wrapping_neg),
+            kind @ TypeKind::SmallInt => negate::<Int16Type>(kind, Integer::wrapping_neg),
+            kind @ TypeKind::Int => negate::<Int32Type>(kind, Integer::wrapping_neg),
+            kind @ TypeKind::BigInt => negate::<Int64Type>(kind, Integer::wrapping_neg),
             kind @ TypeKind::Float => negate::<Float32Type>(kind, |a| -a),
             kind @ TypeKind::Double => negate::<Float64Type>(kind, |a| -a),
             kind @ TypeKind::Decimal { .. } => negate::<Decimal128Type>(kind, |a| -a),
@@ -305,7 +305,10 @@ impl ScalarFunction for Negate {
 }
 
 /// A kernel that turns the sign of each value.
-pub fn negate<T: ArrowPrimitiveType>(kind: &TypeKind, f: fn(T::Native) -> T::Native) -> Arc<dyn Kernel>
+pub fn negate<T: ArrowPrimitiveType>(
+    kind: &TypeKind,
+    f: impl Fn(T::Native) -> T::Native + Copy + Send + Sync + 'static,
+) -> Arc<dyn Kernel>
 where
     T::Native: ArrowNativeType,
 {

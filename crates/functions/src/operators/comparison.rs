@@ -15,9 +15,7 @@ use arrow_ord::cmp;
 use arrow_schema::ArrowError;
 use std::cmp::Ordering;
 use std::sync::Arc;
-use tidemill_plan::{
-    BindCall, BoundScalar, Datum, EvalContext, FunctionRegistry, Kernel, ScalarFunction,
-};
+use tidemill_plan::{BindCall, BoundScalar, Datum, EvalContext, FunctionRegistry, Kernel, ScalarFunction};
 use tidemill_types::{DataType, Error, Result, TypeKind};
 
 /// A comparison operator.
@@ -82,9 +80,7 @@ impl Comparison {
 
 /// Adds the comparisons.
 pub fn register(registry: &mut FunctionRegistry) {
-    for comparison in
-        [Equal, NotEqual, Less, LessOrEqual, Greater, GreaterOrEqual, Distinct, NotDistinct]
-    {
+    for comparison in [Equal, NotEqual, Less, LessOrEqual, Greater, GreaterOrEqual, Distinct, NotDistinct] {
         registry.scalars.insert(comparison.sign().into(), Arc::new(comparison));
     }
     registry.scalars.insert("!=".into(), Arc::new(NotEqual));
@@ -97,8 +93,7 @@ impl ScalarFunction for Comparison {
             wrong_arguments(&format!("'{}'", self.sign()), &forms, call)
         };
         let [left, right] = call.args else { return Err(refuse()) };
-        let (left, right) =
-            operand_types(left.data_type, right.data_type, *self).ok_or_else(refuse)?;
+        let (left, right) = operand_types(left.data_type, right.data_type, *self).ok_or_else(refuse)?;
         let nullable = !self.sees_nulls() && (left.nullable || right.nullable);
         let kernel = kernel(*self, &left.kind, &right.kind);
         let return_type = DataType { kind: TypeKind::Boolean, nullable };
@@ -107,11 +102,7 @@ impl ScalarFunction for Comparison {
 }
 
 /// The types in which two operands are compared.
-fn operand_types(
-    left: &DataType,
-    right: &DataType,
-    comparison: Comparison,
-) -> Option<(DataType, DataType)> {
+fn operand_types(left: &DataType, right: &DataType, comparison: Comparison) -> Option<(DataType, DataType)> {
     let (l, r) = (&left.kind, &right.kind);
     let as_kind = |kind: &TypeKind| {
         let of = |side: &DataType| DataType { kind: kind.clone(), nullable: side.nullable };
@@ -128,9 +119,8 @@ fn operand_types(
         _ if l.is_text() && r.is_datetime() => as_kind(r),
         _ => {
             let common = common_type(&[left.clone(), right.clone()])?;
-            let atomic = common.kind == TypeKind::Boolean
-                || common.kind.is_datetime()
-                || common.kind.is_interval();
+            let atomic =
+                common.kind == TypeKind::Boolean || common.kind.is_datetime() || common.kind.is_interval();
             let comparable = atomic || !comparison.orders();
             comparable.then(|| as_kind(&common.kind)).flatten()
         }
@@ -190,17 +180,13 @@ pub fn kernel(comparison: Comparison, left: &TypeKind, right: &TypeKind) -> Arc<
                 Distinct => cmp::distinct,
                 NotDistinct => cmp::not_distinct,
             };
-            Closure::total(&boolean, move |args: &[Datum], _: &EvalContext<'_>| {
-                with_arrow(args, compare)
-            })
+            Closure::total(&boolean, move |args: &[Datum], _: &EvalContext<'_>| with_arrow(args, compare))
         }
     }
 }
 
-type ArrowCompare = fn(
-    &dyn arrow_array::Datum,
-    &dyn arrow_array::Datum,
-) -> std::result::Result<BooleanArray, ArrowError>;
+type ArrowCompare =
+    fn(&dyn arrow_array::Datum, &dyn arrow_array::Datum) -> std::result::Result<BooleanArray, ArrowError>;
 
 fn with_arrow(args: &[Datum], compare: ArrowCompare) -> Result<Datum> {
     let (a, b) = (args[0].array(), args[1].array());
@@ -221,7 +207,7 @@ fn primitive<T: ArrowPrimitiveType>(
 ) -> Datum {
     let rows = row_count(args, ctx);
     let (a, b) = (Reader::<Num<T>>::new(&args[0]), Reader::<Num<T>>::new(&args[1]));
-    let array = loop_rows(comparison, rows, |row| (a.get(row), b.get(row)), |a, b| order(a, b));
+    let array = loop_rows(comparison, rows, |row| (a.get(row), b.get(row)), order);
     as_datum(args, array)
 }
 

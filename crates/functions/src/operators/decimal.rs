@@ -67,9 +67,7 @@ pub fn bind(operator: Operator, left: &DataType, right: &DataType) -> BoundScala
     let narrow = match operator {
         Operator::Add | Operator::Subtract | Operator::Remainder => {
             let most = shape.s1.max(shape.s2);
-            shape.scale == most
-                && digits(d1, most - shape.s1) < 38
-                && digits(d2, most - shape.s2) < 38
+            shape.scale == most && digits(d1, most - shape.s1) < 38 && digits(d2, most - shape.s2) < 38
         }
         Operator::Multiply => digits(d1, d2.0.into()) <= 38 && shape.scale == shape.s1 + shape.s2,
         Operator::Divide => {

@@ -9,8 +9,8 @@ use crate::lane::{Lane, Num, map2};
 use crate::zone;
 use arrow_array::ArrowPrimitiveType;
 use arrow_array::types::{
-    Date32Type, DurationMillisecondType, Float64Type, Int64Type, IntervalYearMonthType, Time32MillisecondType,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    Date32Type, DurationMillisecondType, Float64Type, Int64Type, IntervalYearMonthType,
+    Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 use std::sync::Arc;
 use tidemill_plan::{
@@ -117,8 +117,7 @@ where
 {
     Closure::kernel(move |args: &[Datum], ctx: &EvalContext<'_>| {
         let (span, number) = if swapped { (&args[1], &args[0]) } else { (&args[0], &args[1]) };
-        let (span, number) =
-            (crate::lane::Reader::<S>::new(span), crate::lane::Reader::<N>::new(number));
+        let (span, number) = (crate::lane::Reader::<S>::new(span), crate::lane::Reader::<N>::new(number));
         crate::lane::map_rows::<S>(args, ctx, |row| {
             Ok(span.get(row).zip(number.get(row)).map(|(span, number)| f(span, number)))
         })
@@ -126,7 +125,13 @@ where
 }
 
 /// `time ± interval`; `swapped` when the interval comes first.
-fn shift(time: &TypeKind, span: &TypeKind, sign: i64, swapped: bool, session: SessionInfo) -> Arc<dyn Kernel> {
+fn shift(
+    time: &TypeKind,
+    span: &TypeKind,
+    sign: i64,
+    swapped: bool,
+    session: SessionInfo,
+) -> Arc<dyn Kernel> {
     let months = *span == TypeKind::IntervalMonth;
     match time {
         TypeKind::Date if months => shifted::<Date32Type, Months>(time, swapped, move |day, months| {
@@ -147,7 +152,9 @@ fn shift(time: &TypeKind, span: &TypeKind, sign: i64, swapped: bool, session: Se
             let units = units_per_ms(*p);
             match units {
                 1 => shift_timestamp::<TimestampMillisecondType>(time, months, sign, swapped, units, zone),
-                1_000 => shift_timestamp::<TimestampMicrosecondType>(time, months, sign, swapped, units, zone),
+                1_000 => {
+                    shift_timestamp::<TimestampMicrosecondType>(time, months, sign, swapped, units, zone)
+                }
                 _ => shift_timestamp::<TimestampNanosecondType>(time, months, sign, swapped, units, zone),
             }
         }
@@ -237,16 +244,15 @@ impl ScalarFunction for Difference {
         let kind = if self.months { TypeKind::IntervalMonth } else { TypeKind::IntervalDay };
         let kernel: Arc<dyn Kernel> = match (&common.kind, self.months) {
             (TypeKind::Time(_), true) => return Err(refuse()),
-            (TypeKind::Time(_), false) => difference::<Time32MillisecondType, DurationMillisecondType>(
-                &kind,
-                |a, b| i64::from(a) - i64::from(b),
-            ),
+            (TypeKind::Time(_), false) => {
+                difference::<Time32MillisecondType, DurationMillisecondType>(&kind, |a, b| {
+                    i64::from(a) - i64::from(b)
+                })
+            }
             (_, false) => difference::<TimestampMillisecondType, DurationMillisecondType>(&kind, |a, b| {
                 a.wrapping_sub(b)
             }),
-            (_, true) => {
-                difference::<TimestampMillisecondType, IntervalYearMonthType>(&kind, months_between)
-            }
+            (_, true) => difference::<TimestampMillisecondType, IntervalYearMonthType>(&kind, months_between),
         };
         Ok(BoundScalar {
             arg_types: vec![wanted(left.data_type.nullable), wanted(right.data_type.nullable)],

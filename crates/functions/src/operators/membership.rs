@@ -12,9 +12,7 @@ use arrow_buffer::BooleanBuffer;
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
-use tidemill_plan::{
-    BindCall, BoundScalar, Datum, EvalContext, FunctionRegistry, Kernel, ScalarFunction,
-};
+use tidemill_plan::{BindCall, BoundScalar, Datum, EvalContext, FunctionRegistry, Kernel, ScalarFunction};
 use tidemill_types::{DataType, Result, TypeKind};
 
 /// From how many constants on a hash set is faster than comparing columns.

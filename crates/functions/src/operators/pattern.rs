@@ -203,9 +203,9 @@ impl Piece {
     fn find(&self, text: &str) -> Option<usize> {
         match self {
             Piece::Plain(plain) => text.find(plain.as_str()).map(|at| at + plain.len()),
-            Piece::Wild(_) => text
-                .char_indices()
-                .find_map(|(at, _)| self.at_start(&text[at..]).map(|length| at + length)),
+            Piece::Wild(_) => {
+                text.char_indices().find_map(|(at, _)| self.at_start(&text[at..]).map(|length| at + length))
+            }
         }
     }
 }
@@ -222,7 +222,9 @@ fn similar_to_regex(pattern: &str, escape: Option<char>) -> Result<String> {
                     regex.push('\\');
                     regex.push(next);
                 }
-                None => return Err(Error::user(format!("the pattern '{pattern}' ends in its escape character"))),
+                None => {
+                    return Err(Error::user(format!("the pattern '{pattern}' ends in its escape character")));
+                }
             },
             '[' if !in_class => {
                 in_class = true;

@@ -1,7 +1,7 @@
 //! `IS [NOT] NULL`, `IS [NOT] TRUE | FALSE | UNKNOWN` and `NOT`.
 
 use crate::bind::{Form, Want, declare};
-use crate::lane::{as_datum, row_count, typed, Flag};
+use crate::lane::{Flag, as_datum, row_count, typed};
 use arrow_array::{Array, BooleanArray};
 use arrow_buffer::BooleanBuffer;
 use std::sync::Arc;

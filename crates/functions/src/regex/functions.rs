@@ -120,7 +120,8 @@ fn extract_all(args: &[Datum], ctx: &EvalContext<'_>, mut patterns: Patterns<'_>
     for row in 0..row_count(args, ctx) {
         let group = group.as_ref().map_or(Some(1), |group| group.get(row));
         let group = group.and_then(|group| usize::try_from(group).ok());
-        let (Some(text), Some(group), Pattern::Valid(regex)) = (text.get(row), group, patterns.get(row)) else {
+        let (Some(text), Some(group), Pattern::Valid(regex)) = (text.get(row), group, patterns.get(row))
+        else {
             lists.append(false);
             continue;
         };
@@ -156,7 +157,9 @@ fn replace(args: &[Datum], ctx: &EvalContext<'_>, mut patterns: Patterns<'_>) ->
 fn substr(args: &[Datum], ctx: &EvalContext<'_>, mut patterns: Patterns<'_>) -> Result<Datum> {
     let text = Reader::<Text>::new(&args[0]);
     text_rows(args, ctx, |row, out| {
-        let (Some(text), Pattern::Valid(regex)) = (text.get(row), patterns.get(row)) else { return Ok(false) };
+        let (Some(text), Pattern::Valid(regex)) = (text.get(row), patterns.get(row)) else {
+            return Ok(false);
+        };
         let found = regex.find_from(text, 0)?;
         out.push_str(found.map_or("", |(start, end)| &text[start..end]));
         Ok(found.is_some())

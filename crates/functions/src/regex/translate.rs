@@ -71,7 +71,9 @@ impl Translation<'_> {
             'd' => self.out.push_str(&class("0-9")),
             'w' => self.out.push_str(&class("a-zA-Z0-9_")),
             's' => self.out.push_str(&class(r" \t\n\x0B\f\r")),
-            'h' => self.out.push_str(&class(r" \t\x{A0}\x{1680}\x{180e}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}")),
+            'h' => self
+                .out
+                .push_str(&class(r" \t\x{A0}\x{1680}\x{180e}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}")),
             'v' => self.out.push_str(&class(r"\n\x0B\f\r\x{85}\x{2028}\x{2029}")),
             'D' => self.out.push_str("[^0-9]"),
             'W' => self.out.push_str("[^a-zA-Z0-9_]"),

@@ -1,7 +1,7 @@
 //! Case, length, parts and trimming of one text.
 
 use crate::bind::{Binding, Form, STRING, Want, declare, declare_all};
-use crate::lane::{I32, Reader, Text, map1, map_rows, text_rows, text1, text2, text3};
+use crate::lane::{I32, Reader, Text, map_rows, map1, text_rows, text1, text2, text3};
 use tidemill_plan::{Datum, EvalContext, FunctionRegistry};
 use tidemill_types::data_type::LENGTH_MAX;
 use tidemill_types::{Result, TypeKind};
@@ -10,8 +10,16 @@ use tidemill_types::{Result, TypeKind};
 pub fn register(registry: &mut FunctionRegistry) {
     use crate::bind::Gives::{From, Same};
     use Want::{Int, Text as T};
-    declare(registry, "UPPER", [Form::new(&[T], Same(0), |a, c| cased(a, c, str::to_uppercase, u8::to_ascii_uppercase)).total()]);
-    declare(registry, "LOWER", [Form::new(&[T], Same(0), |a, c| cased(a, c, str::to_lowercase, u8::to_ascii_lowercase)).total()]);
+    declare(
+        registry,
+        "UPPER",
+        [Form::new(&[T], Same(0), |a, c| cased(a, c, str::to_uppercase, u8::to_ascii_uppercase)).total()],
+    );
+    declare(
+        registry,
+        "LOWER",
+        [Form::new(&[T], Same(0), |a, c| cased(a, c, str::to_lowercase, u8::to_ascii_lowercase)).total()],
+    );
     let length = [Form::new(&[T], TypeKind::Int, |a, c| {
         map1::<Text, I32>(a, c, |text| Ok(Some(text.chars().count() as i32)))
     })
@@ -25,48 +33,81 @@ pub fn register(registry: &mut FunctionRegistry) {
     declare(registry, "LEFT", [Form::new(&[T, Int], STRING, left).total()]);
     declare(registry, "RIGHT", [Form::new(&[T, Int], STRING, right).total()]);
     trims(registry);
-    declare(registry, "REVERSE", [Form::new(&[T], STRING, |a, c| {
-        text1::<Text>(a, c, |text, out| {
-            out.extend(text.chars().rev());
-            Ok(true)
+    rewriting(registry);
+}
+
+/// Functions that give another text of the same or any length.
+fn rewriting(registry: &mut FunctionRegistry) {
+    use crate::bind::Gives::Same;
+    use Want::{Int, Text as T};
+    declare(
+        registry,
+        "REVERSE",
+        [Form::new(&[T], STRING, |a, c| {
+            text1::<Text>(a, c, |text, out| {
+                out.extend(text.chars().rev());
+                Ok(true)
+            })
         })
-    })
-    .total()]);
+        .total()],
+    );
     declare(registry, "INITCAP", [Form::new(&[T], Same(0), initcap).total()]);
-    declare(registry, "REPEAT", [Form::new(&[T, Int], STRING, |a, c| {
-        text2::<Text, I32>(a, c, |text, times, out| {
-            (0..times).for_each(|_| out.push_str(text));
-            Ok(true)
+    declare(
+        registry,
+        "REPEAT",
+        [Form::new(&[T, Int], STRING, |a, c| {
+            text2::<Text, I32>(a, c, |text, times, out| {
+                (0..times).for_each(|_| out.push_str(text));
+                Ok(true)
+            })
         })
-    })
-    .total()]);
-    declare(registry, "REPLACE", [Form::new(&[T, T, T], STRING, |a, c| {
-        text3::<Text, Text, Text>(a, c, |text, search, with, out| {
-            replace(text, search, with, out);
-            Ok(true)
+        .total()],
+    );
+    declare(
+        registry,
+        "REPLACE",
+        [Form::new(&[T, T, T], STRING, |a, c| {
+            text3::<Text, Text, Text>(a, c, |text, search, with, out| {
+                replace(text, search, with, out);
+                Ok(true)
+            })
         })
-    })
-    .total()]);
-    declare(registry, "TRANSLATE", [Form::new(&[T, T, T], STRING, |a, c| {
-        text3::<Text, Text, Text>(a, c, |text, from, to, out| {
-            translate(text, from, to, out);
-            Ok(true)
+        .total()],
+    );
+    declare(
+        registry,
+        "TRANSLATE",
+        [Form::new(&[T, T, T], STRING, |a, c| {
+            text3::<Text, Text, Text>(a, c, |text, from, to, out| {
+                translate(text, from, to, out);
+                Ok(true)
+            })
         })
-    })
-    .total()]);
-    declare(registry, "ASCII", [Form::new(&[T], TypeKind::Int, |a, c| {
-        map1::<Text, I32>(a, c, |text| Ok(Some(text.bytes().next().map_or(0, |byte| i32::from(byte as i8)))))
-    })
-    .total()]);
-    declare(registry, "CHR", [Form::new(&[Want::BigInt], STRING, |a, c| {
-        text1::<crate::lane::I64>(a, c, |code, out| {
-            if code >= 0 {
-                out.push(char::from((code & 0xFF) as u8));
-            }
-            Ok(true)
+        .total()],
+    );
+    declare(
+        registry,
+        "ASCII",
+        [Form::new(&[T], TypeKind::Int, |a, c| {
+            map1::<Text, I32>(a, c, |text| {
+                Ok(Some(text.bytes().next().map_or(0, |byte| i32::from(byte as i8))))
+            })
         })
-    })
-    .total()]);
+        .total()],
+    );
+    declare(
+        registry,
+        "CHR",
+        [Form::new(&[Want::BigInt], STRING, |a, c| {
+            text1::<crate::lane::I64>(a, c, |code, out| {
+                if code >= 0 {
+                    out.push(char::from((code & 0xFF) as u8));
+                }
+                Ok(true)
+            })
+        })
+        .total()],
+    );
 }
 
 /// The type of a part of the first argument.
@@ -209,11 +250,7 @@ fn translate(text: &str, from: &str, to: &str, out: &mut String) {
 }
 
 /// The rows of a text argument, for functions that look at NULLs.
-pub fn flag_rows(
-    args: &[Datum],
-    ctx: &EvalContext<'_>,
-    test: impl Fn(&str) -> bool,
-) -> Result<Datum> {
+pub fn flag_rows(args: &[Datum], ctx: &EvalContext<'_>, test: impl Fn(&str) -> bool) -> Result<Datum> {
     let text = Reader::<Text>::new(&args[0]);
     map_rows::<crate::lane::Flag>(args, ctx, |row| Ok(Some(text.get(row).is_some_and(&test))))
 }

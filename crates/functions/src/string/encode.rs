@@ -11,55 +11,88 @@ use tidemill_types::{Error, Result};
 /// Adds the functions.
 pub fn register(registry: &mut FunctionRegistry) {
     use Want::{BigInt, Bytes as B, Text as T};
-    declare(registry, "TO_BASE64", [
-        Form::new(&[T], STRING, |a, c| text1::<Text>(a, c, |text, out| Ok(base64(text.as_bytes(), out)))).total(),
-        Form::new(&[B], STRING, |a, c| text1::<Bytes>(a, c, |bytes, out| Ok(base64(bytes, out)))).total(),
-    ]);
-    declare(registry, "FROM_BASE64", [Form::new(&[T], STRING, |a, c| {
-        text1::<Text>(a, c, |text, out| {
-            let bytes = STANDARD
-                .decode(text)
-                .map_err(|_| Error::data(format!("FROM_BASE64 got '{text}', which is not base 64")))?;
-            out.push_str(&String::from_utf8_lossy(&bytes));
-            Ok(true)
-        })
-    })]);
-    declare(registry, "ENCODE", [Form::new(&[T, T], BYTES, |a, c| {
-        map2::<Text, Text, Bytes>(a, c, |text, set| Charset::named(set)?.encode(text).map(Some))
-    })]);
-    declare(registry, "DECODE", [Form::new(&[B, T], STRING, |a, c| {
-        text2::<Bytes, Text>(a, c, |bytes, set, out| {
-            Charset::named(set)?.decode(bytes, out);
-            Ok(true)
-        })
-    })]);
-    declare(registry, "HEX", [
-        Form::new(&[T], STRING, |a, c| text1::<Text>(a, c, |text, out| Ok(hex(text.as_bytes(), out, true)))).total(),
-        Form::new(&[BigInt], STRING, |a, c| {
+    declare(
+        registry,
+        "TO_BASE64",
+        [
+            Form::new(&[T], STRING, |a, c| text1::<Text>(a, c, |text, out| Ok(base64(text.as_bytes(), out))))
+                .total(),
+            Form::new(&[B], STRING, |a, c| text1::<Bytes>(a, c, |bytes, out| Ok(base64(bytes, out)))).total(),
+        ],
+    );
+    declare(
+        registry,
+        "FROM_BASE64",
+        [Form::new(&[T], STRING, |a, c| {
+            text1::<Text>(a, c, |text, out| {
+                let bytes = STANDARD
+                    .decode(text)
+                    .map_err(|_| Error::data(format!("FROM_BASE64 got '{text}', which is not base 64")))?;
+                out.push_str(&String::from_utf8_lossy(&bytes));
+                Ok(true)
+            })
+        })],
+    );
+    declare(
+        registry,
+        "ENCODE",
+        [Form::new(&[T, T], BYTES, |a, c| {
+            map2::<Text, Text, Bytes>(a, c, |text, set| Charset::named(set)?.encode(text).map(Some))
+        })],
+    );
+    declare(
+        registry,
+        "DECODE",
+        [Form::new(&[B, T], STRING, |a, c| {
+            text2::<Bytes, Text>(a, c, |bytes, set, out| {
+                Charset::named(set)?.decode(bytes, out);
+                Ok(true)
+            })
+        })],
+    );
+    declare(
+        registry,
+        "HEX",
+        [
+            Form::new(&[T], STRING, |a, c| {
+                text1::<Text>(a, c, |text, out| Ok(hex(text.as_bytes(), out, true)))
+            })
+            .total(),
+            Form::new(&[BigInt], STRING, |a, c| {
+                text1::<I64>(a, c, |number, out| {
+                    write!(out, "{number:X}").expect("text can be written");
+                    Ok(true)
+                })
+            })
+            .total(),
+        ],
+    );
+    declare(
+        registry,
+        "UNHEX",
+        [Form::new(&[T], BYTES, |a, c| map1::<Text, Bytes>(a, c, |text| Ok(unhex(text)))).nullable().total()],
+    );
+    declare(
+        registry,
+        "BIN",
+        [Form::new(&[BigInt], STRING, |a, c| {
             text1::<I64>(a, c, |number, out| {
-                write!(out, "{number:X}").expect("text can be written");
+                write!(out, "{number:b}").expect("text can be written");
                 Ok(true)
             })
         })
-        .total(),
-    ]);
-    declare(registry, "UNHEX", [Form::new(&[T], BYTES, |a, c| {
-        map1::<Text, Bytes>(a, c, |text| Ok(unhex(text)))
-    })
-    .nullable()
-    .total()]);
-    declare(registry, "BIN", [Form::new(&[BigInt], STRING, |a, c| {
-        text1::<I64>(a, c, |number, out| {
-            write!(out, "{number:b}").expect("text can be written");
-            Ok(true)
-        })
-    })
-    .total()]);
+        .total()],
+    );
 }
 
 fn base64(bytes: &[u8], out: &mut String) -> bool {
     STANDARD.encode_string(bytes, out);
     true
+}
+
+/// Bytes in base 64.
+pub fn base64_text(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
 /// Two digits a byte.
@@ -115,7 +148,9 @@ impl Charset {
             Charset::Utf16 { big, mark } => {
                 let mark = (*mark && !text.is_empty()).then_some(0xFEFF);
                 let units = mark.into_iter().chain(text.encode_utf16());
-                units.flat_map(|unit: u16| if *big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+                units
+                    .flat_map(|unit: u16| if *big { unit.to_be_bytes() } else { unit.to_le_bytes() })
+                    .collect()
             }
         })
     }
@@ -124,7 +159,9 @@ impl Charset {
         const UNKNOWN: char = char::REPLACEMENT_CHARACTER;
         match self {
             Charset::Ascii => {
-                out.extend(bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { UNKNOWN }));
+                out.extend(
+                    bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { UNKNOWN }),
+                );
             }
             Charset::Latin1 => out.extend(bytes.iter().copied().map(char::from)),
             Charset::Utf8 => out.push_str(&String::from_utf8_lossy(bytes)),

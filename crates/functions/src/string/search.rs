@@ -28,16 +28,21 @@ pub fn register(registry: &mut FunctionRegistry) {
             })
             .total(),
             Form::new(&[T, T, Int], TypeKind::Int, |a, c| {
-                map3::<Text, Text, I32, I32>(a, c, |text, needle, from| Ok(Some(instr(text, needle, from, 1))))
+                map3::<Text, Text, I32, I32>(a, c, |text, needle, from| {
+                    Ok(Some(instr(text, needle, from, 1)))
+                })
             })
             .total(),
             Form::new(&[T, T, Int, Int], TypeKind::Int, |a, c| {
                 let nth = crate::lane::Reader::<I32>::new(&a[3]);
-                let (text, needle) = (crate::lane::Reader::<Text>::new(&a[0]), crate::lane::Reader::<Text>::new(&a[1]));
+                let (text, needle) =
+                    (crate::lane::Reader::<Text>::new(&a[0]), crate::lane::Reader::<Text>::new(&a[1]));
                 let from = crate::lane::Reader::<I32>::new(&a[2]);
                 crate::lane::map_rows::<I32>(a, c, |row| {
                     Ok(match (text.get(row), needle.get(row), from.get(row), nth.get(row)) {
-                        (Some(text), Some(needle), Some(from), Some(nth)) => Some(instr(text, needle, from, nth)),
+                        (Some(text), Some(needle), Some(from), Some(nth)) => {
+                            Some(instr(text, needle, from, nth))
+                        }
                         _ => None,
                     })
                 })
@@ -45,15 +50,26 @@ pub fn register(registry: &mut FunctionRegistry) {
             .total(),
         ],
     );
-    ends(registry, "STARTSWITH", |a, c| {
-        map2::<Text, Text, Flag>(a, c, |text, start| Ok(Some(text.starts_with(start))))
-    }, |a, c| map2::<Bytes, Bytes, Flag>(a, c, |text, start| Ok(Some(text.starts_with(start)))));
-    ends(registry, "ENDSWITH", |a, c| {
-        map2::<Text, Text, Flag>(a, c, |text, end| Ok(Some(text.ends_with(end))))
-    }, |a, c| map2::<Bytes, Bytes, Flag>(a, c, |text, end| Ok(Some(text.ends_with(end)))));
+    ends(
+        registry,
+        "STARTSWITH",
+        |a, c| map2::<Text, Text, Flag>(a, c, |text, start| Ok(Some(text.starts_with(start)))),
+        |a, c| map2::<Bytes, Bytes, Flag>(a, c, |text, start| Ok(Some(text.starts_with(start)))),
+    );
+    ends(
+        registry,
+        "ENDSWITH",
+        |a, c| map2::<Text, Text, Flag>(a, c, |text, end| Ok(Some(text.ends_with(end)))),
+        |a, c| map2::<Bytes, Bytes, Flag>(a, c, |text, end| Ok(Some(text.ends_with(end)))),
+    );
 }
 
-fn ends(registry: &mut FunctionRegistry, name: &str, text: crate::bind::Compute, bytes: crate::bind::Compute) {
+fn ends(
+    registry: &mut FunctionRegistry,
+    name: &str,
+    text: crate::bind::Compute,
+    bytes: crate::bind::Compute,
+) {
     declare(
         registry,
         name,

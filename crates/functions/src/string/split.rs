@@ -84,7 +84,9 @@ fn split(args: &[Datum], ctx: &EvalContext<'_>) -> Result<Datum> {
         };
         if separator.is_empty() {
             text.encode_utf16().for_each(|unit| {
-                lists.values().append_value(char::from_u32(unit.into()).unwrap_or('?').encode_utf8(&mut [0; 4]));
+                lists
+                    .values()
+                    .append_value(char::from_u32(unit.into()).unwrap_or('?').encode_utf8(&mut [0; 4]));
             });
         } else if !text.is_empty() {
             text.split(separator).for_each(|piece| lists.values().append_value(piece));

@@ -13,27 +13,39 @@ pub fn register(registry: &mut FunctionRegistry) {
         let on_text = Form::new(&[Want::Text], TypeKind::Boolean, compute).not_null().total();
         declare(registry, name, [on_text]);
     };
-    test("IS_ALPHA", |a, c| flag_rows(a, c, |text| !text.is_empty() && text.chars().all(char::is_alphabetic)));
-    test("IS_DIGIT", |a, c| {
-        flag_rows(a, c, |text| !text.is_empty() && text.chars().all(|c| c.is_numeric()))
+    test("IS_ALPHA", |a, c| {
+        flag_rows(a, c, |text| !text.is_empty() && text.chars().all(char::is_alphabetic))
     });
+    test("IS_DIGIT", |a, c| flag_rows(a, c, |text| !text.is_empty() && text.chars().all(|c| c.is_numeric())));
     test("IS_DECIMAL", |a, c| flag_rows(a, c, is_decimal));
-    declare(registry, "IS_VALID_UTF8", [Form::new(&[Want::Bytes], TypeKind::Boolean, |a, c| {
-        map1::<Bytes, Flag>(a, c, |bytes| Ok(Some(std::str::from_utf8(bytes).is_ok())))
-    })
-    .total()]);
-    declare(registry, "MAKE_VALID_UTF8", [Form::new(&[Want::Bytes], STRING, |a, c| {
-        text1::<Bytes>(a, c, |bytes, out| {
-            out.push_str(&String::from_utf8_lossy(bytes));
-            Ok(true)
+    declare(
+        registry,
+        "IS_VALID_UTF8",
+        [Form::new(&[Want::Bytes], TypeKind::Boolean, |a, c| {
+            map1::<Bytes, Flag>(a, c, |bytes| Ok(Some(std::str::from_utf8(bytes).is_ok())))
         })
-    })
-    .total()]);
-    declare(registry, "INET_ATON", [Form::new(&[Want::Text], TypeKind::BigInt, |a, c| {
-        map1::<Text, I64>(a, c, |text| Ok(text.parse::<Ipv4Addr>().ok().map(|ip| u32::from(ip).into())))
-    })
-    .nullable()
-    .total()]);
+        .total()],
+    );
+    declare(
+        registry,
+        "MAKE_VALID_UTF8",
+        [Form::new(&[Want::Bytes], STRING, |a, c| {
+            text1::<Bytes>(a, c, |bytes, out| {
+                out.push_str(&String::from_utf8_lossy(bytes));
+                Ok(true)
+            })
+        })
+        .total()],
+    );
+    declare(
+        registry,
+        "INET_ATON",
+        [Form::new(&[Want::Text], TypeKind::BigInt, |a, c| {
+            map1::<Text, I64>(a, c, |text| Ok(text.parse::<Ipv4Addr>().ok().map(|ip| u32::from(ip).into())))
+        })
+        .nullable()
+        .total()],
+    );
     declare(registry, "INET_NTOA", [Form::new(&[Want::BigInt], STRING, inet_ntoa).nullable().total()]);
 }
 

@@ -7,21 +7,26 @@ use tidemill_plan::FunctionRegistry;
 /// Adds the functions.
 pub fn register(registry: &mut FunctionRegistry) {
     use Want::Text as T;
-    declare(registry, "URL_ENCODE", [Form::new(&[T], STRING, |a, c| {
-        text1::<Text>(a, c, |text, out| Ok(encode(text, out)))
-    })
-    .total()]);
-    declare(registry, "URL_DECODE", [Form::new(&[T], STRING, |a, c| {
-        text1::<Text>(a, c, |text, out| Ok(decode(text, out)))
-    })
-    .nullable()
-    .total()]);
+    declare(
+        registry,
+        "URL_ENCODE",
+        [Form::new(&[T], STRING, |a, c| text1::<Text>(a, c, |text, out| Ok(encode(text, out)))).total()],
+    );
+    declare(
+        registry,
+        "URL_DECODE",
+        [Form::new(&[T], STRING, |a, c| text1::<Text>(a, c, |text, out| Ok(decode(text, out))))
+            .nullable()
+            .total()],
+    );
     declare(
         registry,
         "PARSE_URL",
         [
             Form::new(&[T, T], STRING, |a, c| {
-                text2::<Text, Text>(a, c, |url, part, out| Ok(push(Url::parse(url).and_then(|url| url.part(part)), out)))
+                text2::<Text, Text>(a, c, |url, part, out| {
+                    Ok(push(Url::parse(url).and_then(|url| url.part(part)), out))
+                })
             })
             .nullable()
             .total(),
@@ -144,5 +149,7 @@ impl<'a> Url<'a> {
 
 /// The first value of a key in a query.
 fn query_value<'a>(query: &'a str, key: &str) -> Option<&'a str> {
-    query.split('&').find_map(|pair| pair.split_once('=').filter(|(name, _)| *name == key).map(|(_, value)| value))
+    query
+        .split('&')
+        .find_map(|pair| pair.split_once('=').filter(|(name, _)| *name == key).map(|(_, value)| value))
 }

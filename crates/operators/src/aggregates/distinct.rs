@@ -67,8 +67,7 @@ impl DistinctSet {
     /// Counts the values of rows.
     pub(super) fn add_rows(&mut self, sets: &mut CountedSets, batch: &Batch<'_>) -> Changes {
         let args: Vec<ArrayRef> = self.args.iter().map(|&i| batch.columns[i].clone()).collect();
-        let filter: Option<BooleanArray> =
-            self.filter.map(|i| without_nulls(batch.columns[i].as_boolean()));
+        let filter: Option<BooleanArray> = self.filter.map(|i| without_nulls(batch.columns[i].as_boolean()));
         self.encoder.encode(&args, batch.slots.len(), &mut self.encoded);
         let (mut rows, mut kinds) = (Vec::new(), Vec::new());
         for (row, (value, &slot)) in self.encoded.iter().zip(batch.slots).enumerate() {

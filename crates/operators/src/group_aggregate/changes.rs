@@ -21,11 +21,10 @@ pub(super) struct Changes<'a> {
 impl Changes<'_> {
     /// The rows: keys, then results. `rows` tells where in `keys` the key of each group stands.
     pub(super) fn chunk(&self, keys: &[ArrayRef], rows: &[u32]) -> Chunk {
-        let unchanged = self.unchanged();
         let mut kinds: Vec<RowKind> = Vec::with_capacity(rows.len());
         // For each row: whether its results are those after (1) or before (0), and of which group.
         let mut places: Vec<(usize, usize)> = Vec::with_capacity(rows.len());
-        for group in 0..rows.len() {
+        for (group, unchanged) in self.unchanged().into_iter().enumerate() {
             match (self.existed[group], self.exists[group]) {
                 (false, false) => {}
                 (false, true) => {
@@ -36,7 +35,7 @@ impl Changes<'_> {
                     kinds.push(RowKind::Delete);
                     places.push((0, group));
                 }
-                (true, true) if unchanged[group] && !self.repeat_equal => {}
+                (true, true) if unchanged && !self.repeat_equal => {}
                 (true, true) => {
                     if self.update_before {
                         kinds.push(RowKind::UpdateBefore);

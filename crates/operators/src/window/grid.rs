@@ -57,6 +57,16 @@ impl Grid {
         floor(at, self.pane, self.offset)
     }
 
+    /// The number of the pane that starts there.
+    pub fn index(&self, start: i64) -> i64 {
+        (start - self.offset).div_euclid(self.pane)
+    }
+
+    /// Where the pane with this number starts.
+    pub fn time(&self, index: i64) -> i64 {
+        index * self.pane + self.offset
+    }
+
     /// The start of the window that ends there.
     pub fn window_start(&self, end: i64) -> i64 {
         if self.growing { floor(end - 1, self.size, self.offset) } else { end - self.size }

@@ -60,14 +60,14 @@ pub struct Windows {
 
 /// The time column of a chunk in ms.
 pub fn time_values(chunk: &Chunk, column: usize) -> Result<&[i64]> {
-    let times = chunk.columns[column].as_primitive_opt::<TimestampMillisecondType>().ok_or_else(|| {
-        Error::internal("a time attribute is not a timestamp with millisecond precision")
-    })?;
+    let times = chunk.columns[column]
+        .as_primitive_opt::<TimestampMillisecondType>()
+        .ok_or_else(|| Error::internal("a time attribute is not a timestamp with millisecond precision"))?;
     match times.null_count() {
         0 => Ok(times.values()),
-        _ => Err(Error::data(
-            "RowTime field should not be null, please convert it to a non-null long value.",
-        )),
+        _ => {
+            Err(Error::data("RowTime field should not be null, please convert it to a non-null long value."))
+        }
     }
 }
 

@@ -4,13 +4,13 @@
 //! - CUMULATE keeps it from step to step and adds the newest pane: each pane is merged once.
 //! - HOP with aggregates that can be inverted keeps it too, adds the newest pane and takes the oldest away:
 //!   each pane is merged and unmerged once, whatever size and slide.
-//! - Any other HOP merges afresh: a fire costs the sum of the keys in its panes. Spans of 2, 4, 8 … panes
-//!   are not kept.
+//! - Any other HOP merges afresh: all panes if they are few, else spans of panes (see [`super::spans`]).
 //!
 //! Invariant: the derived pane holds exactly the rows of the panes in `covered`; rows that come late into
 //! one of these are added to both. It is rebuilt after a restart, never saved.
 
 use super::WindowAggregate;
+use super::spans::SPANS_MIN_PANES;
 use crate::Output;
 use crate::window::{EMIT_ROWS, Emission, Grid};
 use tidemill_state::{DERIVED_PANE, PaneId, PanedTable};
@@ -81,7 +81,10 @@ impl WindowAggregate {
         let slots = match panes.as_slice() {
             [pane] if self.running.covered.is_none() => self.table.pane(*pane).to_vec(),
             _ => {
-                self.merge(&panes, start, end)?;
+                match grid.growing() || self.running.invertible || grid.size / grid.pane < SPANS_MIN_PANES {
+                    true => self.merge(&panes, start, end)?,
+                    false => self.merge_spans(grid, start, end)?,
+                }
                 self.table.pane(DERIVED_PANE).to_vec()
             }
         };
@@ -104,28 +107,31 @@ impl WindowAggregate {
             }
         };
         for &pane in panes.iter().filter(|pane| pane.1 >= merged_end) {
-            let (from, to) = self.pairs(pane);
-            self.aggregates.merge(&mut self.table.values, &from, &to)?;
+            self.merge_pane(pane, DERIVED_PANE)?;
         }
         self.running.covered = Some((start, end));
         Ok(())
     }
 
-    /// The slots of a pane and those of the same keys in the derived pane.
-    fn pairs(&mut self, pane: PaneId) -> (Vec<u32>, Vec<u32>) {
+    /// The slots of a pane and those of the same keys in another.
+    pub(super) fn pairs(&mut self, pane: PaneId, other: PaneId) -> (Vec<u32>, Vec<u32>) {
         let from = self.table.pane(pane).to_vec();
         let ids: Vec<u32> = from.iter().map(|&slot| self.table.key_of(slot)).collect();
         let mut to = Vec::with_capacity(ids.len());
-        self.table.slots(DERIVED_PANE, &ids, &mut to);
+        self.table.slots(other, &ids, &mut to);
         (from, to)
     }
 
     /// After a fire: takes panes that the next window does not hold out of the derived pane, and drops
     /// those no window needs.
     fn release(&mut self, grid: Grid, end: i64) -> Result<()> {
-        let gone: Vec<PaneId> =
-            self.table.panes().take_while(|pane| grid.last_end(pane.1) <= end).collect();
+        let gone: Vec<PaneId> = self.table.panes().take_while(|pane| grid.last_end(pane.1) <= end).collect();
         let next_start = grid.window_start(grid.next_end(end));
+        if !grid.growing() && !self.running.invertible {
+            self.table.drop_pane(DERIVED_PANE);
+            self.running.covered = None;
+            self.drop_spans_before(grid, next_start);
+        }
         if let Some((start, to)) = self.running.covered
             && start != next_start
         {
@@ -133,7 +139,7 @@ impl WindowAggregate {
                 self.running.reset(&mut self.table);
             } else {
                 for &pane in gone.iter().filter(|pane| pane.1 >= start) {
-                    let (from, into) = self.pairs(pane);
+                    let (from, into) = self.pairs(pane, DERIVED_PANE);
                     self.aggregates.unmerge(&mut self.table.values, &from, &into)?;
                 }
                 let aggregates = &self.aggregates;

@@ -224,6 +224,7 @@ pub struct Driver {
     now_ms: i64,
     late_seen: u64,
     pub changes: Vec<String>,
+    pub chunks: Vec<Chunk>,
 }
 
 impl Driver {
@@ -244,6 +245,7 @@ impl Driver {
             now_ms: 0,
             late_seen: 0,
             changes: Vec::new(),
+            chunks: Vec::new(),
         }
     }
 
@@ -276,6 +278,7 @@ impl Driver {
                 self.given = mark.watermark;
             }
             self.changes.extend(rows_of(&chunk));
+            self.chunks.push(chunk);
         }
     }
 

@@ -65,6 +65,11 @@ impl Settings {
         &self.values.0
     }
 
+    /// The keys that have a meaning.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        SETTINGS.iter().map(|spec| spec.key)
+    }
+
     /// The text of a key, or its default.
     pub fn get(&self, key: &str) -> Option<&str> {
         let default = || SETTINGS.iter().find(|spec| spec.key == key).and_then(|spec| spec.default);

@@ -60,10 +60,9 @@ impl Values {
             TypeKind::Int | TypeKind::Date | TypeKind::Time(_) | TypeKind::IntervalMonth => {
                 Values::I32(Vec::new())
             }
-            TypeKind::BigInt
-            | TypeKind::Timestamp(_)
-            | TypeKind::TimestampLtz(_)
-            | TypeKind::IntervalDay => Values::I64(Vec::new()),
+            TypeKind::BigInt | TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_) | TypeKind::IntervalDay => {
+                Values::I64(Vec::new())
+            }
             TypeKind::Float => Values::F32(Vec::new()),
             TypeKind::Double => Values::F64(Vec::new()),
             TypeKind::Decimal { .. } => Values::I128(Vec::new()),

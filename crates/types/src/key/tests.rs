@@ -5,8 +5,8 @@ use crate::arrow_type::arrow_type;
 use crate::{RowField, TypeKind};
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
-    Int64Array, ListArray, StringViewArray, StructArray, TimestampMillisecondArray,
+    BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array,
+    Int32Array, Int64Array, ListArray, StringViewArray, StructArray, TimestampMillisecondArray,
 };
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -44,7 +44,10 @@ fn samples() -> Vec<(ArrayRef, &'static str)> {
         (Arc::new(Decimal128Array::from(vec![Some(-1), None])), "017fffffffffffffffffffffffffffffff"),
         (Arc::new(StringViewArray::from(vec![Some("ab"), None])), "0161620000"),
         (Arc::new(StringViewArray::from(vec![Some("a\0"), None])), "016100ff0000"),
-        (Arc::new(StringViewArray::from(vec![Some("longer than 12"), None])), "016c6f6e676572207468616e2031320000"),
+        (
+            Arc::new(StringViewArray::from(vec![Some("longer than 12"), None])),
+            "016c6f6e676572207468616e2031320000",
+        ),
         (Arc::new(list), "01010180000001010000"),
         (Arc::new(row), "01017f"),
     ]

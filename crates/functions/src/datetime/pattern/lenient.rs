@@ -8,6 +8,9 @@ use tidemill_types::text::days_from_civil;
 /// Two-digit years above this one belong to the century before. Java takes the year of the run plus 20.
 const TWO_DIGIT_YEAR_MAX: i64 = 45;
 
+/// Larger numbers would leave the calendar.
+const FIELD_MAX: i64 = 999_999_999;
+
 struct Found {
     year: i64,
     month: i64,
@@ -64,16 +67,14 @@ fn read_field(letter: u8, count: usize, fixed: bool, text: &str, found: &mut Fou
     if fixed {
         length = length.min(count);
     }
-    let value: i64 = digits[..length].parse().ok()?;
+    let value: i64 = digits[..length].parse().ok().filter(|value| *value <= FIELD_MAX)?;
     let value = if signed { -value } else { value };
     found.set(letter, count <= 2 && length == 2 && !signed, value)?;
     Some(length + usize::from(signed))
 }
 
 fn read_text(letter: u8, text: &str, found: &mut Found) -> Option<usize> {
-    let named = |names| {
-        read_name(text, names, false, true).or_else(|| read_name(text, names, true, true))
-    };
+    let named = |names| read_name(text, names, false, true).or_else(|| read_name(text, names, true, true));
     match letter {
         b'M' | b'L' => {
             let (month, length) = named(&MONTHS[..])?;
@@ -88,7 +89,8 @@ fn read_text(letter: u8, text: &str, found: &mut Found) -> Option<usize> {
         }
         b'G' => read_name(text, &["AD", "BC"], false, true).map(|(_, length)| length),
         _ => {
-            let named = ["GMT", "UTC"].iter().find(|name| text.starts_with(**name)).map_or(0, |name| name.len());
+            let named =
+                ["GMT", "UTC"].iter().find(|name| text.starts_with(**name)).map_or(0, |name| name.len());
             match read_offset(&text[named..]) {
                 Some((offset, length)) => {
                     found.offset_ms = Some(offset);

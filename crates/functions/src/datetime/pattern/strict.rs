@@ -7,6 +7,8 @@ use tidemill_types::text::{days_from_civil, days_in_month};
 
 /// The longest number.
 const DIGITS_MAX: usize = 19;
+/// The last year of Java's calendar.
+const YEAR_MAX: i64 = 999_999_999;
 
 #[derive(Debug, Clone, Default)]
 struct Found {
@@ -135,7 +137,7 @@ impl Found {
         let within = |least: i64, most: i64| (least..=most).contains(&value).then_some(value);
         match letter {
             b'y' | b'u' if count == 2 => self.year = Some(2_000 + value),
-            b'y' | b'u' => self.year = Some(value),
+            b'y' | b'u' => self.year = Some(within(-YEAR_MAX, YEAR_MAX)?),
             b'M' | b'L' => self.month = Some(within(1, 12)?),
             b'd' => self.day = Some(within(1, 31)?),
             b'D' => self.day_of_year = Some(within(1, 366)?),

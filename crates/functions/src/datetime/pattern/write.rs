@@ -37,6 +37,12 @@ fn write_items(items: &[Item], parts: &Parts<'_>, out: &mut String) {
 }
 
 fn number(out: &mut String, value: i64, width: usize) {
+    if (0..100).contains(&value) && width <= 2 {
+        if value > 9 || width == 2 {
+            out.push((b'0' + (value / 10) as u8).into());
+        }
+        return out.push((b'0' + (value % 10) as u8).into());
+    }
     // Java counts the digits, not the sign.
     let sign = if value < 0 { "-" } else { "" };
     write!(out, "{sign}{:0width$}", value.unsigned_abs()).expect("writing to a string succeeds");
@@ -109,7 +115,7 @@ impl Parts<'_> {
     }
 
     fn quarter(&self, count: usize, out: &mut String) {
-        let quarter = (self.month + 2) / 3;
+        let quarter = self.month.div_ceil(3);
         match count {
             1 | 2 | 5 => number(out, quarter.into(), count % 5),
             3 => write!(out, "Q{quarter}").expect("writing to a string succeeds"),

@@ -1,0 +1,2 @@
+//! Placeholder until the conformance harness is written.
+fn main() {}

@@ -1,0 +1,81 @@
+//! SQL/JSON functions, called the way the binder calls them.
+
+#[path = "support/call.rs"]
+mod call;
+
+use call::check;
+
+#[test]
+fn values() {
+    check(&[
+        ("JSON_VALUE('{\"a\":\"x\",\"n\":42}', '$.a', 'NULL', 'NULL')", "x"),
+        ("JSON_VALUE('{\"a\":12}', 'lax $.a', 'NULL', 'NULL')", "12"),
+        ("JSON_VALUE('{\"a\":12}', '$.zz', 'NULL', 'DEFAULT', '', 'err')", "err"),
+        ("JSON_VALUE('{\"a\":12}', 'lax $.zz', 'DEFAULT', 'NULL', 'emp')", "emp"),
+        ("JSON_VALUE('null', 'lax $.zz', 'DEFAULT', 'NULL', 'emp')", "NULL"),
+        ("JSON_VALUE('{bad', 'lax $.zz', 'DEFAULT', 'NULL', 'emp')", "emp"),
+        ("JSON_VALUE('{\"arr\":[1,2]}', '$.arr[0]', 'NULL', 'NULL')", "1"),
+        ("JSON_VALUE('{\"arr\":[1,2]}', '$.arr', 'NULL', 'NULL')", "NULL"),
+        ("JSON_VALUE('{\"arr\":[1,2]}', '$.arr[*]', 'NULL', 'NULL')", "NULL"),
+        ("JSON_VALUE('{\"sp ace\":\"y\"}', '$[''sp ace'']', 'NULL', 'NULL')", "y"),
+        ("JSON_VALUE('true', '$', 'NULL', 'NULL')", "true"),
+        ("JSON_VALUE('{}', '$.a', 'NULL', 'ERROR')", "!no fitting value"),
+        ("JSON_VALUE('{}', 'a', 'NULL', 'NULL')", "!no valid JSON path"),
+        ("JSON_VALUE(NULL::STRING, '$.a', 'NULL', 'DEFAULT', '', 'err')", "NULL"),
+    ]);
+}
+
+#[test]
+fn queries() {
+    check(&[
+        ("JSON_QUERY('{\"b\":{\"d\":2,\"c\":1}}', '$.b', 'WITHOUT', 'NULL', 'NULL')", "{\"c\":1,\"d\":2}"),
+        ("JSON_QUERY('{\"a\":\"x\"}', '$.a', 'WITHOUT', 'NULL', 'NULL')", "NULL"),
+        ("JSON_QUERY('{\"a\":\"x\"}', '$.a', 'UNCONDITIONAL', 'NULL', 'NULL')", "[\"x\"]"),
+        ("JSON_QUERY('{\"a\":[1]}', '$.a', 'CONDITIONAL', 'NULL', 'NULL')", "[1]"),
+        ("JSON_QUERY('{\"a\":[1,2]}', '$.a[*]', 'UNCONDITIONAL', 'NULL', 'NULL')", "[[1,2]]"),
+        (
+            "JSON_QUERY('{\"o\":[{\"k\":\"p\"},{\"k\":\"q\"}]}', '$.o[*].k', 'UNCONDITIONAL', 'NULL', 'NULL')",
+            "[[\"p\",\"q\"]]",
+        ),
+        ("JSON_QUERY('{}', '$.z', 'WITHOUT', 'NULL', 'EMPTY OBJECT')", "{}"),
+        ("JSON_QUERY('{}', 'lax $.z', 'WITHOUT', 'EMPTY ARRAY', 'NULL')", "[]"),
+    ]);
+}
+
+#[test]
+fn predicates() {
+    check(&[
+        ("IS JSON('{}')", "TRUE"),
+        ("IS JSON('')", "FALSE"),
+        ("IS JSON(NULL::STRING)", "FALSE"),
+        ("IS NOT JSON(NULL::STRING)", "TRUE"),
+        ("IS JSON SCALAR('12.5')", "TRUE"),
+        ("IS JSON ARRAY('[1]')", "TRUE"),
+        ("IS JSON OBJECT('[1]')", "FALSE"),
+        ("JSON_EXISTS('{\"a\":1}', '$.a', 'FALSE')", "TRUE"),
+        ("JSON_EXISTS('{\"a\":1}', '$.b', 'FALSE')", "FALSE"),
+        ("JSON_EXISTS('{\"a\":1}', '$.b', 'UNKNOWN')", "NULL"),
+        ("JSON_EXISTS('{\"a\":1}', 'lax $.b[*]', 'FALSE')", "TRUE"),
+    ]);
+}
+
+#[test]
+fn constructors() {
+    check(&[
+        ("JSON_OBJECT('NULL', 'n', FALSE, NULL, 'a', FALSE, 1)", "{\"a\":1,\"n\":null}"),
+        ("JSON_OBJECT('ABSENT', 'n', FALSE, NULL::STRING)", "{}"),
+        (
+            "JSON_OBJECT('NULL', 'x', TRUE, '{\"x\":1}', 'y', FALSE, '{\"x\":1}')",
+            "{\"x\":{\"x\":1},\"y\":\"{\\\"x\\\":1}\"}",
+        ),
+        ("JSON_ARRAY('ABSENT', FALSE, 1, FALSE, NULL, FALSE, TRUE, FALSE, 1.5)", "[1,true,1.5]"),
+        ("JSON_ARRAY('NULL', FALSE, NULL)", "[null]"),
+        ("JSON_OBJECT('NULL', 'd', FALSE, '2024-01-01'::DATE)", "!DATE is no JSON value"),
+        ("JSON_STRING(['a', NULL::STRING])", "[\"a\",null]"),
+        ("JSON_STRING(MAP('b', 1, 'a', 2))", "{\"a\":2,\"b\":1}"),
+        ("JSON_STRING(NULL::INT)", "NULL"),
+        ("JSON_QUOTE('王')", "\"\\u738b\""),
+        ("JSON_UNQUOTE(JSON_QUOTE('a\"b\\c'))", "a\"b\\c"),
+        ("JSON_UNQUOTE('plain')", "plain"),
+    ]);
+}

@@ -1,0 +1,251 @@
+//! One task: a state machine that is stepped, never blocks, and owns a chain of operators.
+//!
+//! A step first hands on what waits in the outbox; only when all of it has gone does it take new input. So
+//! a full lane stops the task and nothing else.
+
+use crate::chain::Chain;
+use crate::decode::SourceDecoder;
+use crate::message::Tag;
+use crate::options::{COALESCE_ROWS_MIN, LINGER_MS};
+use crate::receiver::{Received, Receiver};
+use crate::signal::TaskSignal;
+use crate::source_queue::{Payload, Pulled, SourceItem, SourceQueue};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tidemill_types::{Chunk, Result};
+
+/// What a step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Something was done; there may be more.
+    Progress,
+    /// There is little to do, which may wait while the worker has other work.
+    Partial,
+    /// Nothing to do until woken.
+    Idle,
+    /// A queue is full; woken when it is not.
+    Blocked,
+    /// Finished.
+    Done,
+}
+
+/// How many steps lie between two looks at the size of the state.
+const STATE_STEPS: u32 = 512;
+
+/// Where a task gets its rows.
+pub enum TaskInput {
+    /// From a source's reader.
+    Source(SourceInput),
+    /// From other tasks; with the number of rows in all lanes.
+    Lanes(Receiver, Arc<AtomicUsize>),
+}
+
+/// The part of a source task that decodes.
+pub struct SourceInput {
+    /// What the reader read.
+    pub queue: Arc<SourceQueue>,
+    /// Which of the source's tasks this is.
+    pub task: usize,
+    /// Decodes blobs.
+    pub decoder: Option<SourceDecoder>,
+    /// What is left of the item at hand.
+    pub open: Option<OpenItem>,
+}
+
+/// Rows of one item, of which some have been pushed.
+pub struct OpenItem {
+    chunk: Chunk,
+    done: usize,
+    tag: Tag,
+}
+
+/// One task.
+pub struct Task {
+    /// Wakes it.
+    pub signal: TaskSignal,
+    input: TaskInput,
+    chain: Chain,
+    rows_max: usize,
+    ended: bool,
+    done: bool,
+    flush_at: Option<i64>,
+    steps: u32,
+}
+
+impl Task {
+    /// A task that has not started.
+    pub fn new(signal: TaskSignal, input: TaskInput, chain: Chain, rows_max: usize) -> Self {
+        Task { signal, input, chain, rows_max, ended: false, done: false, flush_at: None, steps: 0 }
+    }
+
+    /// The name of the operator that ran last.
+    pub fn current(&self) -> &str {
+        self.chain.current()
+    }
+
+    /// Whether it has finished and all it gave has been taken.
+    pub fn done(&self) -> bool {
+        self.done
+    }
+
+    /// Whether the one who asked for rows has gone.
+    pub fn hung_up(&self) -> bool {
+        self.chain.outbox.hung_up()
+    }
+
+    /// When the task wants to be stepped even if nothing wakes it.
+    pub fn next_time(&self) -> Option<i64> {
+        if self.ended {
+            return None;
+        }
+        [self.chain.next_time(), self.flush_at].into_iter().flatten().min()
+    }
+
+    /// Does a bounded piece of work. Unless `eager`, small input may be left for later.
+    pub fn step(&mut self, now_ms: i64, eager: bool) -> Result<Step> {
+        self.chain.now_ms = now_ms;
+        if !self.chain.outbox.flush() {
+            return Ok(Step::Blocked);
+        }
+        if self.ended {
+            self.done = true;
+            return Ok(Step::Done);
+        }
+        if self.on_timers(now_ms)? {
+            self.chain.publish();
+            return Ok(Step::Progress);
+        }
+        let step = match &mut self.input {
+            TaskInput::Source(_) => self.step_source()?,
+            TaskInput::Lanes(_, rows) if !eager && rows.load(Ordering::Relaxed) < COALESCE_ROWS_MIN => {
+                return Ok(Step::Partial);
+            }
+            TaskInput::Lanes(..) => self.step_lanes()?,
+        };
+        if step == Step::Progress {
+            self.flush_at.get_or_insert(now_ms + LINGER_MS as i64);
+            self.after_progress();
+        }
+        Ok(step)
+    }
+
+    fn after_progress(&mut self) {
+        self.chain.outbox.flush();
+        self.chain.publish();
+        self.steps += 1;
+        if self.steps % STATE_STEPS == 1 || self.ended {
+            self.chain.publish_state();
+        }
+    }
+
+    fn on_timers(&mut self, now_ms: i64) -> Result<bool> {
+        let due = |time: Option<i64>| time.is_some_and(|time| time <= now_ms);
+        if due(self.chain.next_time()) {
+            self.chain.on_time()?;
+            return Ok(true);
+        }
+        if due(self.flush_at) {
+            self.flush_at = None;
+            self.chain.flush()?;
+            return Ok(!self.chain.outbox.flush());
+        }
+        Ok(false)
+    }
+
+    fn step_lanes(&mut self) -> Result<Step> {
+        let TaskInput::Lanes(receiver, _) = &mut self.input else { return Ok(Step::Idle) };
+        match receiver.next(self.rows_max) {
+            Received::Chunk { port, chunk, watermark } => {
+                self.chain.set_root_watermark(watermark);
+                self.chain.push(port, chunk)?;
+            }
+            Received::Idle => self.chain.idle(),
+            Received::Nothing => return Ok(Step::Idle),
+            Received::End { drained } => {
+                self.chain.flush()?;
+                self.chain.end(drained);
+                self.ended = true;
+            }
+        }
+        Ok(Step::Progress)
+    }
+
+    fn step_source(&mut self) -> Result<Step> {
+        let TaskInput::Source(source) = &mut self.input else { return Ok(Step::Idle) };
+        if source.open.is_none() {
+            match source.queue.pull(source.task) {
+                Pulled::Empty => return Ok(Step::Idle),
+                Pulled::Item(item) => source.open(item, &mut self.chain)?,
+                Pulled::End { drained, total } => {
+                    let sequence = total + source.task as u64;
+                    self.end_source(drained, sequence)?;
+                    return Ok(Step::Progress);
+                }
+            }
+        }
+        source.push_some(&mut self.chain, self.rows_max)?;
+        Ok(Step::Progress)
+    }
+
+    /// The last piece of each task comes behind all blobs, in the order of the tasks.
+    fn end_source(&mut self, drained: bool, sequence: u64) -> Result<()> {
+        let tag = Tag { sequence, split: 0, idle: false, last: false };
+        self.chain.tag = Some(tag);
+        if drained {
+            self.chain.push(0, Chunk::watermark(tidemill_types::WATERMARK_MAX))?;
+        }
+        self.chain.flush()?;
+        self.chain.seal(tag);
+        self.chain.end(drained);
+        self.ended = true;
+        Ok(())
+    }
+}
+
+impl SourceInput {
+    fn open(&mut self, item: SourceItem, chain: &mut Chain) -> Result<()> {
+        let mut tag = Tag { sequence: item.sequence, split: item.split, idle: false, last: false };
+        let now_ms = chain.now_ms;
+        let chunk = match item.payload {
+            Payload::Blob(fetched) => {
+                let decoder = self.decoder.as_mut().expect("a source has a decoder");
+                decoder.decode(&fetched, now_ms, chain.root_counters())?
+            }
+            Payload::Rows(chunk) => {
+                let (counters, rows) = (chain.root_counters(), chunk.rows as u64);
+                counters.input += rows;
+                counters.forwarded += rows;
+                counters.emitted += rows;
+                chunk
+            }
+            Payload::Idle => {
+                chain.tag = Some(tag);
+                tag.idle = chain.split_idle(item.split)?;
+                Chunk::default()
+            }
+        };
+        chain.tag = Some(tag);
+        self.open = Some(OpenItem { chunk, done: 0, tag });
+        Ok(())
+    }
+
+    /// Pushes the next rows of the open item; ends it after the last.
+    fn push_some(&mut self, chain: &mut Chain, rows_max: usize) -> Result<()> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let rows = (open.chunk.rows - open.done).min(rows_max);
+        let part = match rows {
+            all if all == open.chunk.rows => std::mem::take(&mut open.chunk),
+            rows => open.chunk.slice(open.done, rows),
+        };
+        open.done += rows;
+        let (finished, tag) = (open.chunk.rows <= open.done, open.tag);
+        if rows > 0 || !part.marks.is_empty() {
+            chain.push(0, part)?;
+        }
+        if finished {
+            self.open = None;
+            chain.seal(tag);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! From text to plan: what is refused and how, and the shape of the plans of what is not.
+
+use std::sync::Arc;
+use tidemill_sql::{Diagnostic, Outcome, Rows, Session, parse_script};
+
+const TABLE: &str = "CREATE TABLE t (id INT, k STRING, v BIGINT, r ROW<x INT, y STRING>, ts TIMESTAMP(3), \
+    WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) \
+    WITH ('connector' = 'filesystem', 'path' = 't.jsonl', 'format' = 'json');\n\
+    CREATE TABLE out_json (k STRING, n BIGINT) WITH ('connector' = 'filesystem', 'path' = 'o', 'format' = 'json');\n";
+
+fn session() -> Session {
+    let functions = Arc::new(tidemill_functions::registry());
+    Session::new(functions, Arc::new(tidemill_connectors::connectors()))
+}
+
+fn run(text: &str) -> Result<Vec<Outcome>, Diagnostic> {
+    let (statements, errors) = parse_script(text);
+    assert_eq!(errors, [], "the texts of these tests parse");
+    let mut session = session();
+    statements.iter().map(|statement| session.run(statement)).collect()
+}
+
+fn refusal(text: &str) -> String {
+    let text = format!("{TABLE}{text}");
+    match run(&text) {
+        Ok(_) => panic!("not refused: {text}"),
+        Err(error) => format!("{} | {}", error.message, error.hint.unwrap_or_default()),
+    }
+}
+
+fn plan(text: &str) -> String {
+    let outcomes = run(&format!("{TABLE}{text}")).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+    match outcomes.last() {
+        Some(Outcome::Job(job)) => job.plan.explain(),
+        other => panic!("no job: {other:?}"),
+    }
+}
+
+fn rows(text: &str) -> Rows {
+    match run(&format!("{TABLE}{text}")).map(|mut outcomes| outcomes.pop()) {
+        Ok(Some(Outcome::Rows(rows))) => rows,
+        other => panic!("no rows: {other:?}"),
+    }
+}
+
+#[test]
+fn refusals_name_the_cause_and_a_way_out() {
+    let cases = [
+        ("SELECT idd FROM t;", "there is no column 'idd' here | did you mean 'id'?"),
+        ("SELECT K FROM t;", "there is no column 'K' here | did you mean 'k'?"),
+        ("SELECT r.z FROM t;", "'r' has no field 'z' | its fields are: x, y"),
+        ("SELECT * FROM tt;", "there is no table or view 'tt' | did you mean 't'?"),
+        ("SELECT LOWR(k) FROM t;", "there is no function 'LOWR' | did you mean 'LOWER'"),
+        ("SELECT k, COUNT(*) FROM t;", "expression 'k' is not being grouped"),
+        ("SELECT k FROM t WHERE COUNT(*) > 1;", "the aggregate COUNT can't stand here"),
+        ("SELECT k FROM t WHERE v;", "the condition of WHERE is BIGINT, but must be BOOLEAN"),
+        ("INSERT INTO out_json SELECT k, COUNT(*) FROM t GROUP BY k;", "table sink 'out_json' doesn't support consuming update changes"),
+        ("INSERT INTO out_json SELECT k FROM t;", "do not match: different number of columns"),
+        ("INSERT INTO out_json SELECT k, k FROM t;", "incompatible types for sink column 'n' at position 2"),
+        ("SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(id), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end;", "requires the timecol is a time attribute type, but 'id' is INT"),
+        ("SELECT COUNT(*) FROM TABLE(HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '7' SECOND, INTERVAL '10' SECOND)) GROUP BY window_start, window_end;", "size must be an integral multiple of slide"),
+        ("SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '120' SECOND)) GROUP BY window_start, window_end;", "interval field value 120 exceeds precision of SECOND(2) field"),
+        ("SELECT TUMBLE_START(ts, INTERVAL '2' SECOND) FROM t GROUP BY TUMBLE(ts, INTERVAL '1' SECOND);", "TUMBLE_START must have a matching call of TUMBLE in GROUP BY"),
+        ("SELECT a.id FROM t AS a JOIN t AS b ON a.id = b.id;", "JOIN is not supported by this version"),
+        ("CREATE TABLE u (id INT, PRIMARY KEY (id)) WITH ('connector' = 'print');", "a primary key must be declared as NOT ENFORCED"),
+        ("CREATE TABLE u (ts TIMESTAMP, WATERMARK FOR ts AS ts) WITH ('connector' = 'print');", "invalid data type of time field for watermark definition"),
+        ("CREATE TABLE t (id INT) WITH ('connector' = 'print');", "a table named 't' already exists"),
+        ("CREATE TABLE u (id INT, id INT) WITH ('connector' = 'print');", "a column named 'id' already exists"),
+        ("CREATE TABLE u (id INT) WITH ('connector' = 'fileystem'); SELECT * FROM u;", "there is no connector 'fileystem' | did you mean 'filesystem'?"),
+        ("CREATE TABLE u (id INT) WITH ('connector' = 'filesystem', 'pth' = 'x', 'format' = 'json'); SELECT * FROM u;", "has no option 'pth' | did you mean 'path'?"),
+        ("CREATE TABLE u (id INT) WITH ('connector' = 'filesystem', 'path' = 'x'); SELECT * FROM u;", "needs the option 'format'"),
+    ];
+    for (text, wanted) in cases {
+        let given = refusal(text);
+        assert!(given.contains(wanted), "{text}\n  wanted: {wanted}\n  given:  {given}");
+    }
+}
+
+#[test]
+fn only_needed_columns_are_read() {
+    let text = plan("SELECT k FROM t WHERE v > 3;");
+    let source = text.lines().find(|line| line.contains("source-")).expect("a plan has a source");
+    assert!(source.contains("columns=[k, v, ts]"), "{text}");
+}
+
+#[test]
+fn a_window_is_recognised_only_by_both_its_columns() {
+    let both = plan("SELECT window_end, k, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, k;");
+    assert!(both.contains("window-aggregate") && !both.contains("window-assign"), "{both}");
+    let one = plan("SELECT window_end, k, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_end, k;");
+    assert!(one.contains("window-assign") && one.contains("group-aggregate"), "{one}");
+}
+
+#[test]
+fn a_statement_set_reads_its_table_once() {
+    let text = plan("EXECUTE STATEMENT SET BEGIN INSERT INTO out_json SELECT k, v FROM t; INSERT INTO out_json SELECT k, 1 FROM t; END;");
+    assert_eq!(text.matches("table=t,").count(), 1, "{text}");
+}
+
+#[test]
+fn an_aggregate_tells_its_changes_and_its_state() {
+    let text = plan("SELECT k, SUM(v) FROM t GROUP BY k HAVING SUM(v) > 3;");
+    assert!(text.contains("changelog=[I,UB,UA], upsert key=[k], state=one cell row per key, for ever"), "{text}");
+}
+
+#[test]
+fn show_create_table_can_be_read_back() {
+    let text = rows("SHOW CREATE TABLE t;").rows[0][0].clone().expect("a text");
+    let (statements, errors) = parse_script(&format!("{text};"));
+    assert_eq!((statements.len(), errors.len()), (1, 0), "{text}");
+}
+
+#[test]
+fn like_takes_over_what_it_is_told_to() {
+    let described = rows("CREATE TABLE u (n INT) WITH ('connector' = 'print') LIKE t (EXCLUDING ALL); DESCRIBE u;");
+    let names: Vec<&str> = described.rows.iter().filter_map(|row| row[0].as_deref()).collect();
+    assert_eq!(names, ["id", "k", "v", "r", "ts", "n"]);
+    assert!(described.rows.iter().all(|row| row[5].is_none()), "the watermark stays behind");
+}
