@@ -16,7 +16,7 @@ CREATE VIEW bid AS
 SELECT bid.auction, bid.bidder, bid.price, bid.channel, bid.url, `dateTime`, bid.extra
 FROM nexmark WHERE event_type = 2;
 
-CREATE TABLE result (auction BIGINT, price BIGINT) WITH ('connector' = 'blackhole');
+CREATE TABLE answers (auction BIGINT, price BIGINT) WITH ('connector' = 'blackhole');
 
-INSERT INTO result
+INSERT INTO answers
 SELECT auction, price FROM bid WHERE MOD(auction, 123) = 0;

@@ -44,7 +44,9 @@ impl Config {
             match (key.as_str(), value) {
                 ("state", Value::String(folder)) => config.state = Some(folder.into()),
                 ("settings", Value::Table(settings)) => flatten("", settings, &mut config.settings)?,
-                (key, _) => return Err(format!("unknown key '{key}'; there are 'state' (a text) and [settings]")),
+                (key, _) => {
+                    return Err(format!("unknown key '{key}'; there are 'state' (a text) and [settings]"));
+                }
             }
         }
         Ok(config)

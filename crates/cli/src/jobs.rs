@@ -3,7 +3,7 @@
 //! Invariant: the first job that fails ends the run; the others are stopped and waited for.
 
 use crate::report::{ProgressLine, Reporter};
-use crate::stop::{Registered, Stops};
+use crate::stop::Registered;
 use anyhow::Result;
 use std::time::Duration;
 use tidemill_engine::{JobProgress, RunningJob};
@@ -12,7 +12,10 @@ use tidemill_engine::{JobProgress, RunningJob};
 pub(crate) struct LabelledJob {
     pub(crate) job: RunningJob,
     pub(crate) label: String,
-    pub(crate) registered: Registered,
+    /// Absent where a signal is not meant for it.
+    pub(crate) registered: Option<Registered>,
+    /// Whether its rows are printed.
+    pub(crate) query: bool,
 }
 
 /// The jobs that run in the background.
@@ -50,8 +53,8 @@ impl Jobs {
     }
 
     /// Stops all of them and waits. Failures are not the answer: there is one already, or nobody waits.
-    pub(crate) fn abandon(&mut self, stops: &Stops, reporter: &Reporter) {
-        stops.stop_all();
+    pub(crate) fn abandon(&mut self, reporter: &Reporter) {
+        self.0.iter().for_each(|job| job.job.stop_handle().stop(false));
         for job in self.0.drain(..) {
             if let Err(error) = job.end(reporter) {
                 crate::report::warn(&format!("{error:#}"));
@@ -63,10 +66,10 @@ impl Jobs {
 impl LabelledJob {
     /// Waits for its end and reports it.
     pub(crate) fn end(self, reporter: &Reporter) -> Result<()> {
-        let LabelledJob { job, label, registered } = self;
+        let LabelledJob { job, label, registered, query } = self;
         let ended = job.wait();
         drop(registered);
-        reporter.summary(&label, &ended?);
+        reporter.summary(&label, query, &ended?);
         Ok(())
     }
 }

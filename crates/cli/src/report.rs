@@ -16,12 +16,18 @@ use tidemill_engine::{JobProgress, JobSummary};
 pub(crate) struct Reporter {
     quiet: bool,
     accounting: bool,
+    queries: bool,
 }
 
 impl Reporter {
     /// Summaries unless quiet; the accounting of each operator for people, or where it is asked for.
     pub(crate) fn new(quiet: bool, verbose: bool) -> Reporter {
-        Reporter { quiet, accounting: verbose || colour::stderr_is_terminal() }
+        Reporter { quiet, accounting: verbose || colour::stderr_is_terminal(), queries: true }
+    }
+
+    /// For a shell, where the rows of a query speak for themselves.
+    pub(crate) fn for_shell(quiet: bool, verbose: bool) -> Reporter {
+        Reporter { quiet, accounting: verbose, queries: verbose }
     }
 
     /// A line that shows how far jobs are, if there is a terminal for it. A query that prints its rows on the
@@ -34,8 +40,8 @@ impl Reporter {
     }
 
     /// Says how a job ended.
-    pub(crate) fn summary(&self, label: &str, ended: &JobSummary) {
-        if !self.quiet {
+    pub(crate) fn summary(&self, label: &str, query: bool, ended: &JobSummary) {
+        if !self.quiet && (self.queries || !query || ended.totals.bad > 0) {
             say(&summary::text(label, ended, self.accounting));
         }
     }

@@ -22,6 +22,8 @@ pub(crate) struct Runner {
     reporter: Reporter,
     stops: Stops,
     jobs: Jobs,
+    /// Whether somebody types statements: a signal is then meant for what runs in the foreground.
+    interactive: bool,
 }
 
 impl Runner {
@@ -29,7 +31,20 @@ impl Runner {
     pub(crate) fn new(engine: Engine, args: &OutputArgs) -> Runner {
         let reporter = Reporter::new(args.quiet, args.verbose);
         let stops = Stops::new(args.drain);
-        Runner { engine, format: Format::from(args.output), reporter, stops, jobs: Jobs::default() }
+        Runner {
+            engine,
+            format: Format::from(args.output),
+            reporter,
+            stops,
+            jobs: Jobs::default(),
+            interactive: false,
+        }
+    }
+
+    /// The same for somebody who types statements.
+    pub(crate) fn interactive(engine: Engine, args: &OutputArgs) -> Runner {
+        let reporter = Reporter::for_shell(args.quiet, args.verbose);
+        Runner { reporter, interactive: true, ..Runner::new(engine, args) }
     }
 
     /// What a signal stops.
@@ -85,18 +100,21 @@ impl Runner {
 
     /// Stops the jobs in the background and waits for them.
     pub(crate) fn stop_jobs(&mut self) {
-        self.jobs.abandon(&self.stops, &self.reporter);
+        self.jobs.abandon(&self.reporter);
     }
 
     fn job(&mut self, job: RunningJob, label: String) -> Result<()> {
-        let registered = self.stops.register(job.stop_handle());
-        let query = job.columns();
-        if query.is_none() && !job.bounded() {
-            self.jobs.add(LabelledJob { job, label, registered });
+        let columns = job.columns();
+        let query = columns.is_some();
+        let background = !query && !job.bounded();
+        let signalled = !(background && self.interactive);
+        let registered = signalled.then(|| self.stops.register(job.stop_handle()));
+        let mut job = LabelledJob { job, label, registered, query };
+        if background {
+            self.jobs.add(job);
             return Ok(());
         }
-        let mut job = LabelledJob { job, label, registered };
-        let shown = match query {
+        let shown = match columns {
             Some(columns) => {
                 let mut printer = Printer::changes(self.format, columns, job.job.bounded());
                 self.print(&mut job.job, &mut printer)

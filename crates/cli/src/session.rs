@@ -27,8 +27,7 @@ pub(crate) fn open(args: &SessionArgs) -> Result<Engine> {
     if let Some(folder) = &options.state {
         std::fs::create_dir_all(folder).with_context(|| format!("can't create '{}'", folder.display()))?;
     }
-    let mut engine =
-        Engine::new(tidemill_functions::registry(), tidemill_connectors::connectors(), options);
+    let mut engine = Engine::new(tidemill_functions::registry(), tidemill_connectors::connectors(), options);
     for (key, value) in &config.settings {
         said(key, engine.set(key, value))?;
     }

@@ -66,11 +66,6 @@ impl Stops {
         self.0.signals.store(0, Ordering::SeqCst);
     }
 
-    /// Stops all jobs without a signal: another one has failed.
-    pub(crate) fn stop_all(&self) {
-        self.handles().values().for_each(|handle| handle.stop(false));
-    }
-
     fn on_signal(&self) {
         if self.0.signals.fetch_add(1, Ordering::SeqCst) > 0 {
             let _ = writeln!(std::io::stderr(), "aborted");

@@ -35,7 +35,7 @@ pub struct TableRequest<'a> {
     pub primary_key: &'a [usize],
     /// INSERT OVERWRITE.
     pub overwrite: bool,
-    /// Which of how many tasks opens it.
+    /// Source: which of how many tasks opens it. Sink: a number that no other sink of the job has.
     pub task: usize,
     /// How many tasks there are.
     pub parallelism: usize,

@@ -16,11 +16,12 @@ use arrow_array::types::{
     IntervalYearMonthType, Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType,
 };
-use arrow_array::{ArrayRef, BooleanArray, Decimal128Array, ListArray, MapArray, NullArray, StructArray};
+use arrow_array::{ArrayRef, BooleanArray, Decimal128Array, ListArray, NullArray, StructArray};
 use arrow_buffer::{Buffer, OffsetBuffer};
 use arrow_schema::{DataType as Arrow, Fields, TimeUnit};
 use std::sync::Arc;
-use tidemill_types::arrow_type::{arrow_type, element_field, entries_field, time_unit};
+use tidemill_types::map::map_array;
+use tidemill_types::arrow_type::{arrow_type, element_field, time_unit};
 use tidemill_types::{DataType, TypeKind};
 
 /// A column of one of Flink's types.
@@ -324,9 +325,6 @@ fn timestamps(values: &mut Values<i64>, precision: u8, zoned: bool) -> ArrayRef 
 fn finish_map(map: &mut MapColumn, blob: &Buffer) -> ArrayRef {
     let offsets = OffsetBuffer::new(std::mem::replace(&mut map.offsets, vec![0]).into());
     let nulls = map.nulls.take(offsets.len() - 1);
-    let field = entries_field(&map.types.0, &map.types.1);
-    let Arrow::Struct(fields) = field.data_type() else { unreachable!("entries are a struct") };
-    let entries =
-        StructArray::new(fields.clone(), vec![map.keys.finish(blob), map.values.finish(blob)], None);
-    Arc::new(MapArray::new(field, offsets, entries, nulls, false))
+    let entries = (map.keys.finish(blob), map.values.finish(blob));
+    Arc::new(map_array((&map.types.0, &map.types.1), offsets, entries, nulls))
 }

@@ -11,6 +11,7 @@ use arrow_array::{Array, ArrayRef, BinaryViewArray, BooleanArray, StringViewArra
 use arrow_buffer::NullBuffer;
 use arrow_schema::TimeUnit;
 use tidemill_types::arrow_type::time_unit;
+use tidemill_types::map::map_keys;
 use tidemill_types::{Chunk, DataType, Schema, TypeKind};
 
 /// A column of a chunk with its type resolved.
@@ -110,7 +111,7 @@ impl<'a> Bound<'a> {
 
     fn map(array: &'a dyn Array, key: &'a DataType, value: &'a DataType) -> Values<'a> {
         let map = array.as_map();
-        let entries = (Bound::new(map.keys(), key), Bound::new(map.values(), value));
+        let entries = (Bound::new(map_keys(map), key), Bound::new(map.values(), value));
         Values::Map(map.value_offsets(), Box::new(entries))
     }
 

@@ -163,23 +163,67 @@ pub fn parse_double(text: &str) -> Option<f64> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoNumber;
 
-/// A decimal from text, with or without an exponent, rounded half up; `None` if it has too many digits.
+/// The digits up to which Flink reads a decimal in one machine word.
+const SHORT_DECIMAL_MAX: usize = 18;
+
+/// A decimal from text as a cast reads it, with or without an exponent, rounded half up; `None` if it has too
+/// many digits. Of short texts Flink counts the digits as they are written, with the zeros in front and
+/// before it rounds: `99999999.999` becomes the DECIMAL(10, 2) 100000000.00, and `0012` no DECIMAL(3, 0).
 pub fn parse_decimal(text: &str, precision: u8, scale: u8) -> Result<Option<i128>, NoNumber> {
-    let text = text.trim_matches(|c: char| c <= ' ');
-    let negative = text.starts_with('-');
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| NoNumber)?),
-        None => (unsigned, 0),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = || whole.bytes().chain(fraction.bytes());
-    if whole.len() + fraction.len() == 0 || !digits().all(|b| b.is_ascii_digit()) {
-        return Err(NoNumber);
+    let short = usize::from(precision) <= SHORT_DECIMAL_MAX && text.len() <= SHORT_DECIMAL_MAX;
+    let number = DecimalText::read(text)?;
+    let fits = |value: &i128| short || *value < pow10(precision.into());
+    if short && number.digit_count() + number.shift(scale) > i64::from(precision) {
+        return Ok(None);
     }
-    let value = scaled_digits(digits(), i64::from(exponent) - fraction.len() as i64 + i64::from(scale));
-    let fits = value.filter(|value| *value < pow10(precision.into()));
-    Ok(fits.map(|value| if negative { -value } else { value }))
+    Ok(number.value(scale).filter(fits).map(|value| if number.negative { -value } else { value }))
+}
+
+/// A decimal from text whose digits are counted after rounding, as Java's `BigDecimal` does.
+pub fn parse_big_decimal(text: &str, precision: u8, scale: u8) -> Result<Option<i128>, NoNumber> {
+    let number = DecimalText::read(text)?;
+    let value = number.value(scale).filter(|value| *value < pow10(precision.into()));
+    Ok(value.map(|value| if number.negative { -value } else { value }))
+}
+
+/// The parts of a number in text.
+struct DecimalText<'a> {
+    negative: bool,
+    whole: &'a str,
+    fraction: &'a str,
+    exponent: i32,
+}
+
+impl<'a> DecimalText<'a> {
+    fn read(text: &'a str) -> Result<Self, NoNumber> {
+        let text = text.trim_matches(|c: char| c <= ' ');
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| NoNumber)?),
+            None => (unsigned, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let number = DecimalText { negative: text.starts_with('-'), whole, fraction, exponent };
+        let is_number = number.digit_count() > 0 && number.digits().all(|b| b.is_ascii_digit());
+        if is_number { Ok(number) } else { Err(NoNumber) }
+    }
+
+    fn digits(&self) -> impl Iterator<Item = u8> + 'a {
+        self.whole.bytes().chain(self.fraction.bytes())
+    }
+
+    fn digit_count(&self) -> i64 {
+        (self.whole.len() + self.fraction.len()) as i64
+    }
+
+    /// How far the digits move to the left to be unscaled.
+    fn shift(&self, scale: u8) -> i64 {
+        i64::from(self.exponent) - self.fraction.len() as i64 + i64::from(scale)
+    }
+
+    fn value(&self, scale: u8) -> Option<i128> {
+        scaled_digits(self.digits(), self.shift(scale))
+    }
 }
 
 /// The digits times 10^`shift`, rounded half up; `None` beyond 38 digits.

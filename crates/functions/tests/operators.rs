@@ -184,6 +184,18 @@ fn intervals_move_times() {
             "+0 02:03:04.005",
         ),
         ("MINUS_INTERVAL_MONTH('2024-03-30'::DATE, '2024-01-31'::DATE)", "+0-01"),
+        (
+            "MINUS_INTERVAL_MONTH('1900-03-01 00:00:00.5'::TIMESTAMP(3), '2020-01-01 00:00:00'::TIMESTAMP(3))",
+            "-119-10",
+        ),
+        (
+            "MINUS_INTERVAL_MONTH('2020-03-01 00:00:00'::TIMESTAMP(3), '2020-01-01 00:00:00.5'::TIMESTAMP(3))",
+            "+0-01",
+        ),
+        (
+            "MINUS_INTERVAL_MONTH('2020-03-01 00:00:00'::TIMESTAMP(3), '2020-01-02 23:00:00'::TIMESTAMP(3))",
+            "+0-01",
+        ),
         ("NEG(MINUS_INTERVAL_MONTH('2025-03-31'::DATE, '2024-01-31'::DATE))", "-1-02"),
         ("+('2024-01-31'::DATE, MINUS_INTERVAL_MONTH('2024-02-01'::DATE, '2024-01-01'::DATE))", "2024-02-29"),
         (

@@ -125,6 +125,7 @@ fn operator(case: &str) -> Box<dyn Operator> {
             retract: false,
             update_before: false,
             ttl_ms: 0,
+            net_changes: true,
             final_only: false,
             row_without_input: false,
         }),

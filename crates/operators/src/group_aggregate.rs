@@ -2,19 +2,22 @@
 //!
 //! For each chunk: 1. every row finds the slot of its key; 2. the results of the touched groups are kept;
 //! 3. the rows are aggregated; 4. for each touched group the results before and after make at most one net
-//! change (`+I`, `-U +U`, `-D`), in the order in which the groups were first touched.
+//! change (`+I`, `-U +U`, `-D`), in the order in which the groups were first touched. Where each row must
+//! give its own change, steps 2 to 4 are done in rounds, each with the next row of every group, and the
+//! changes are put back into the order of their rows.
 //! Invariant: a group exists while its hidden number of rows is not 0. A withdrawal for a group that does
 //! not exist is dropped and counted as bad, as Flink drops it. A result that stays equal gives nothing
 //! while state has no time to live; with one it is given again.
 
 mod changes;
+mod rounds;
 
 use crate::aggregates::{Aggregates, Batch};
 use crate::build::JobInfo;
 use crate::keys::Keys;
 use crate::touched::Touched;
 use crate::{Operator, OperatorContext, Output};
-use changes::Changes;
+use changes::{Changed, Changes};
 use std::borrow::Cow;
 use tidemill_plan::stream::GroupAggregatePlan;
 use tidemill_state::{GroupTable, StateTable};
@@ -29,12 +32,15 @@ pub struct GroupAggregate {
     aggregates: Aggregates,
     table: GroupTable,
     update_before: bool,
+    net_changes: bool,
     ttl_ms: i64,
     final_only: bool,
     row_without_input: bool,
     next_expiry: i64,
     slots: Vec<u32>,
     touched: Touched,
+    /// The groups of the whole chunk while rounds of it use `touched`.
+    touched_by_chunk: Touched,
 }
 
 impl GroupAggregate {
@@ -47,12 +53,14 @@ impl GroupAggregate {
             aggregates,
             table,
             update_before: plan.update_before,
+            net_changes: plan.net_changes,
             ttl_ms: plan.ttl_ms,
             final_only: plan.final_only,
             row_without_input: plan.row_without_input && plan.keys.is_empty() && job.task == 0,
             next_expiry: i64::MIN,
             slots: Vec::new(),
             touched: Touched::default(),
+            touched_by_chunk: Touched::default(),
         }
     }
 
@@ -108,13 +116,21 @@ impl GroupAggregate {
             self.drop_empty();
             return Ok(None);
         }
+        let single = self.net_changes || self.touched.slots.len() == kept.rows;
+        let emitted = if single { self.change(&kept)?.rows } else { self.change_in_rounds(&kept)? };
+        self.drop_empty();
+        Ok(Some(emitted))
+    }
+
+    /// Aggregates rows whose groups were just collected, and gives one change for each group.
+    fn change(&mut self, chunk: &Chunk) -> Result<Changed> {
         let touched = &self.touched.slots;
         let existed: Vec<bool> = touched.iter().map(|&slot| self.count(slot) != 0).collect();
         let before = match existed.contains(&true) {
             true => Some(self.aggregates.finish(&self.table.values, touched)?),
             false => None,
         };
-        self.aggregate(&kept)?;
+        self.aggregate(chunk)?;
         let touched = &self.touched.slots;
         let exists: Vec<bool> = touched.iter().map(|&slot| self.count(slot) != 0).collect();
         let after = self.aggregates.finish(&self.table.values, touched)?;
@@ -127,9 +143,25 @@ impl GroupAggregate {
             repeat_equal: self.ttl_ms > 0,
         };
         let keys: Vec<_> = self.keys.columns().iter().map(|&i| chunk.columns[i].clone()).collect();
-        let emitted = changes.chunk(&keys, &self.touched.rows);
-        self.drop_empty();
-        Ok(Some(emitted))
+        Ok(changes.changed(&keys, &self.touched.rows))
+    }
+
+    /// The same with one change for each row, in the order of the rows.
+    fn change_in_rounds(&mut self, chunk: &Chunk) -> Result<Chunk> {
+        let slots = std::mem::take(&mut self.slots);
+        let places: Vec<usize> = slots.iter().map(|&slot| self.touched.place(slot)).collect();
+        let groups = self.touched.slots.len();
+        std::mem::swap(&mut self.touched, &mut self.touched_by_chunk);
+        let mut parts = Vec::new();
+        for rows in rounds::rounds(&places, groups) {
+            self.slots = rows.iter().map(|&row| slots[row as usize]).collect();
+            self.touched.collect(&self.slots, self.table.values.len());
+            let changed = self.change(&chunk.take(&rows.clone().into()))?;
+            parts.push((changed, rows));
+        }
+        std::mem::swap(&mut self.touched, &mut self.touched_by_chunk);
+        self.slots = slots;
+        Ok(rounds::in_row_order(parts))
     }
 
     fn drop_empty(&mut self) {

@@ -3,7 +3,7 @@
 //! 1. Each row is aggregated once, into the pane that holds it; what a row costs does not depend on how
 //!    many windows it belongs to. 2. A row is late only if all its windows have fired at the watermark of
 //!    the rows before it. 3. When a mark reaches the end of a window that has data, the panes of the window
-//!    are merged (see [`fire`]) and its rows go out before the mark. 4. Panes no window needs are dropped.
+//!    are merged (see `fire`) and its rows go out before the mark. 4. Panes no window needs are dropped.
 //!
 //! A chunk is cut only where a window with data fires.
 //! Invariant: `next` is the first window with data that has not fired. Processing-time windows see

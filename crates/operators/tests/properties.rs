@@ -233,6 +233,7 @@ proptest! {
         steps in steps(),
         takes_back in prop::collection::vec(any::<prop::sample::Index>(), 60),
         update_before in any::<bool>(),
+        net_changes in any::<bool>(),
         chunk_rows in 1usize..70,
         restart in any::<bool>(),
     ) {
@@ -244,6 +245,7 @@ proptest! {
             retract: true,
             update_before: true,
             ttl_ms: 0,
+            net_changes,
             final_only: !update_before,
             row_without_input: false,
         };
@@ -251,6 +253,27 @@ proptest! {
         feed_in_chunks(&mut driver, &rows, &[], chunk_rows, restart);
         driver.feed(&[], &[(0, WATERMARK_MAX)]);
         prop_assert_eq!(net(&driver.changes), naive_groups(&rows));
+    }
+
+    #[test]
+    fn a_log_of_changes_does_not_depend_on_chunks(steps in steps(), chunk_rows in 1usize..70) {
+        let (rows, _) = rows_and_marks(&steps);
+        let log = |chunk_rows| {
+            let plan = GroupAggregatePlan {
+                keys: vec![0],
+                aggregates: vec![aggregates(true)[0].clone(), aggregates(true)[1].clone()],
+                retract: false,
+                update_before: true,
+                ttl_ms: 0,
+                net_changes: false,
+                final_only: false,
+                row_without_input: false,
+            };
+            let mut driver = Driver::new(Plan::GroupAggregate(plan), input());
+            feed_in_chunks(&mut driver, &rows, &[], chunk_rows, false);
+            driver.changes
+        };
+        prop_assert_eq!(log(chunk_rows), log(1));
     }
 }
 

@@ -18,6 +18,7 @@ fn plan(aggregates: Vec<AggregateCall>) -> GroupAggregatePlan {
         retract: true,
         update_before: true,
         ttl_ms: 0,
+        net_changes: true,
         final_only: false,
         row_without_input: false,
     }
@@ -51,6 +52,20 @@ fn each_chunk_gives_one_net_change_a_key() {
         => +I b 1 7
         ",
     );
+}
+
+#[test]
+fn in_front_of_a_log_each_row_gives_its_own_change() {
+    let mut plan = plan(count_sum());
+    plan.net_changes = false;
+    let mut driver = harness::Driver::new(Plan::GroupAggregate(plan), input());
+    let row = |kind, key: &str, v: &str| harness::Row {
+        kind,
+        values: [key, v, "0"].map(|value| Some(value.to_string())).to_vec(),
+    };
+    use tidemill_types::RowKind::{Delete, Insert};
+    driver.feed(&[row(Insert, "a", "1"), row(Insert, "b", "5"), row(Insert, "a", "2"), row(Delete, "b", "5")], &[]);
+    assert_eq!(driver.changes, ["+I a 1 1", "+I b 1 5", "-U a 1 1", "+U a 2 3", "-D b 1 5"]);
 }
 
 #[test]

@@ -236,6 +236,8 @@ pub struct GroupAggregatePlan {
     pub update_before: bool,
     /// `table.exec.state.ttl`; 0: for ever.
     pub ttl_ms: i64,
+    /// Whether a key may give one net change for several rows; else each row gives its own.
+    pub net_changes: bool,
     /// Batch: only the final rows, as inserts, at the end of input.
     pub final_only: bool,
     /// One row even without input (batch mode without GROUP BY).

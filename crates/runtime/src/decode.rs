@@ -13,7 +13,7 @@ use tidemill_connector::{FetchedBlob, Place};
 use tidemill_format::{DecodeRequest, Decoded, Decoder, Format, Reject};
 use tidemill_operators::RowCounters;
 use tidemill_plan::SourcePlan;
-use tidemill_types::{Blob, Chunk, Error, Framing, Options, Result};
+use tidemill_types::{Blob, Chunk, Error, Framing, Options, Result, Schema};
 
 /// Decodes the blobs of one source in one task.
 pub struct SourceDecoder {
@@ -73,7 +73,9 @@ impl SourceDecoder {
         let (format, options) = format_of(&plan.table, &plan.options)?;
         let left = |column: &usize| !supplied.contains(column);
         let columns = plan.wanted.len();
-        let wanted: Vec<usize> = (0..columns).filter(left).map(|column| plan.wanted[column]).collect();
+        let (stored, places) = stored_columns(plan);
+        let wanted: Vec<usize> =
+            (0..columns).filter(left).filter_map(|column| places[plan.wanted[column]]).collect();
         let metadata: Vec<_> = (columns..columns + plan.metadata.len())
             .filter(left)
             .map(|column| plan.metadata[column - columns].clone())
@@ -82,7 +84,7 @@ impl SourceDecoder {
             Error::user(format!("the format '{}' of table '{}' can't be read", format.name, plan.table))
         })?;
         open(&DecodeRequest {
-            physical: &plan.physical,
+            physical: &stored,
             wanted: &wanted,
             metadata: &metadata,
             options: &options,
@@ -137,6 +139,20 @@ impl SourceDecoder {
         );
         Error::Data { message, place: Some(record.place()) }
     }
+}
+
+/// The columns that records hold, which partition columns are not among, and the place of each physical
+/// column there.
+fn stored_columns(plan: &SourcePlan) -> (Schema, Vec<Option<usize>>) {
+    let mut stored = Vec::new();
+    let places = plan.physical.fields.iter().map(|field| {
+        (!plan.partition_by.contains(&field.name)).then(|| {
+            stored.push(field.clone());
+            stored.len() - 1
+        })
+    });
+    let places = places.collect();
+    (Schema::new(stored), places)
 }
 
 /// Offset and line of the record that starts at a byte of the blob.

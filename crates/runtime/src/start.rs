@@ -81,7 +81,6 @@ struct Builder<'a> {
     metrics: Registry,
     entries: BTreeMap<NodeId, OperatorEntry>,
     sinks: Vec<(Box<dyn Sink>, Arc<PacketQueue>)>,
-    sink_tasks: BTreeMap<NodeId, usize>,
     dead_letters: Arc<DeadLetters>,
 }
 
@@ -125,7 +124,6 @@ impl<'a> Builder<'a> {
             metrics: Registry::default(),
             entries: BTreeMap::new(),
             sinks: Vec::new(),
-            sink_tasks: BTreeMap::new(),
             dead_letters: Arc::new(DeadLetters::new(options.dead_letter.clone(), options.zone)),
         })
     }
@@ -395,7 +393,6 @@ impl<'a> Builder<'a> {
         let wanted: Vec<usize> = (0..schema.len()).collect();
         let with_node = self.fragments.iter().filter(|fragment| fragment.nodes.contains(&id));
         let parallelism = with_node.map(|fragment| fragment.parallelism).sum();
-        let task = self.sink_tasks.entry(id).or_default();
         let opened = open(&TableRequest {
             table,
             options: &without_connector(options),
@@ -405,12 +402,12 @@ impl<'a> Builder<'a> {
             partition_by,
             primary_key,
             overwrite: *overwrite,
-            task: *task,
+            // Two INSERTs may write one folder, so no two sinks of a job have the same number.
+            task: self.sinks.len(),
             parallelism,
             zone: self.options.zone,
             run_id: &self.options.run_id,
         })?;
-        *task += 1;
         let queue = Arc::new(PacketQueue::new(self.options.queue_bytes_max, signal.clone()));
         self.sinks.push((opened.sink, queue.clone()));
         Ok(SinkOut::Packets { front: opened.front, queue })

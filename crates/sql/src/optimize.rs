@@ -3,13 +3,15 @@
 //! 1. Projections that follow each other become one.
 //! 2. Columns that nobody needs are not computed, and not even decoded.
 //! 3. Nodes that reach no sink are dropped.
+//! 4. Aggregates that no table's log depends on give net changes.
 
 mod merge;
+mod net_changes;
 mod prune;
 
 use tidemill_plan::StreamPlan;
 
 /// The same job with less work.
 pub(crate) fn optimize(plan: StreamPlan) -> StreamPlan {
-    prune::prune(&merge::merge_calcs(plan))
+    net_changes::allow(prune::prune(&merge::merge_calcs(plan)))
 }

@@ -58,7 +58,9 @@ fn text_of(sqlite: &str) -> String {
 
 /// Milliseconds as `yyyy-MM-dd HH:mm:ss.SSS`.
 fn time_of(sqlite: &str) -> String {
-    format!("strftime('%Y-%m-%d %H:%M:%S', ({sqlite}) / 1000, 'unixepoch') || printf('.%03d', ({sqlite}) % 1000)")
+    let millis = format!("((({sqlite}) % 1000) + 1000) % 1000");
+    let seconds = format!("(({sqlite}) - {millis}) / 1000");
+    format!("strftime('%Y-%m-%d %H:%M:%S', {seconds}, 'unixepoch') || printf('.%03d', {millis})")
 }
 
 fn keys(random: &mut Random) -> Vec<&'static str> {
@@ -154,7 +156,7 @@ fn windowed(random: &mut Random, span_ms: i64) -> Question {
              windows AS ({windows}) \
              SELECT {}, {}, {sqlite} FROM t JOIN windows ON ts >= s AND ts < e AND (w IS NULL OR w < e - 1) \
              WHERE {condition} {group}",
-            span_ms + size,
+            span_ms + size + 10_000,
             time_of("s"),
             time_of("e"),
         ),

@@ -62,10 +62,10 @@ pub fn element_field(element: &DataType) -> Arc<Field> {
     Arc::new(Field::new("element", arrow_type(element), true))
 }
 
-/// The field of a map's entries.
-pub fn entries_field(key: &DataType, value: &DataType) -> Arc<Field> {
+/// The field of a map's entries; see [`crate::map`] for the row around the key.
+pub(crate) fn entries_field(key: &DataType, value: &DataType) -> Arc<Field> {
     let fields = Fields::from(vec![
-        Field::new("key", arrow_type(key), false),
+        Field::new("key", Arrow::Struct(vec![Field::new("key", arrow_type(key), true)].into()), false),
         Field::new("value", arrow_type(value), true),
     ]);
     Arc::new(Field::new("entries", Arrow::Struct(fields), false))

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod data_type;
 pub mod error;
 pub mod key;
+pub mod map;
 pub mod marks;
 pub mod options;
 pub mod row_kind;

@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from reference import MINUTE_MS, by, millis, text, window, write
 

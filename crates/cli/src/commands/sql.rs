@@ -38,14 +38,19 @@ pub(crate) struct SqlArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: SqlArgs) -> Result<()> {
-    let mut runner = Runner::new(session::open(&args.session)?, &args.output);
+    let engine = session::open(&args.session)?;
+    let typed = args.statements.is_empty() && io::stdin().is_terminal();
+    let mut runner = match typed {
+        true => Runner::interactive(engine, &args.output),
+        false => Runner::new(engine, &args.output),
+    };
     runner.stops().install()?;
-    let outcome = statements(&mut runner, &args);
+    let outcome = statements(&mut runner, &args, typed);
     runner.stop_jobs();
     outcome
 }
 
-fn statements(runner: &mut Runner, args: &SqlArgs) -> Result<()> {
+fn statements(runner: &mut Runner, args: &SqlArgs, typed: bool) -> Result<()> {
     let variables = session::variables(&args.session);
     for file in &args.files {
         runner.run(&session::script(file, &args.session)?)?;
@@ -53,11 +58,11 @@ fn statements(runner: &mut Runner, args: &SqlArgs) -> Result<()> {
     for statement in &args.statements {
         runner.run(&Script::parse("-e", statement, &variables)?)?;
     }
+    if typed {
+        return shell::run(runner, &variables);
+    }
     if !args.statements.is_empty() {
         return runner.wait();
-    }
-    if io::stdin().is_terminal() {
-        return shell::run(runner, &variables);
     }
     let text = session::standard_input()?;
     runner.run(&Script::parse("standard input", &text, &variables)?)?;

@@ -36,7 +36,16 @@ impl<W: Write> TablePrinter<W> {
     /// A table whose rows come as they are made.
     pub(crate) fn live(out: W, columns: Vec<ResultColumn>) -> Self {
         let widths = std::iter::once(2).chain(columns.iter().map(|column| width(&column.name))).collect();
-        TablePrinter { out, columns, widths, held: None, endless: true, ops: true, rows: 0, rows_since_header: 0 }
+        TablePrinter {
+            out,
+            columns,
+            widths,
+            held: None,
+            endless: true,
+            ops: true,
+            rows: 0,
+            rows_since_header: 0,
+        }
     }
 
     /// Prints some rows.
@@ -179,11 +188,8 @@ mod tests {
     use super::*;
 
     fn columns() -> Vec<ResultColumn> {
-        let column = |name: &str, numeric| ResultColumn {
-            name: name.to_string(),
-            data_type: String::new(),
-            numeric,
-        };
+        let column =
+            |name: &str, numeric| ResultColumn { name: name.to_string(), data_type: String::new(), numeric };
         vec![column("k", false), column("n", true)]
     }
 

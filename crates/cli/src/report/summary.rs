@@ -11,12 +11,16 @@ const COLUMNS: [&str; 10] =
 pub(crate) fn text(label: &str, ended: &JobSummary, accounting: bool) -> String {
     let totals = &ended.totals;
     let how = if ended.stopped { "stopped after" } else { "done in" };
+    let read = match totals.bytes_in {
+        0 => String::new(),
+        n => format!(", {}/s", bytes(rate(n, totals.elapsed))),
+    };
     let mut out = format!(
-        "{label}: {how} {}: {} in ({}/s, {}/s), {} out, {} late, {} bad, peak state {}\n",
+        "{label}: {how} {}: {} in ({}/s{}), {} out, {} late, {} bad, peak state {}\n",
         duration(totals.elapsed),
         super::count(totals.records_in as usize, "record"),
         short(rate(totals.records_in, totals.elapsed)),
-        bytes(rate(totals.bytes_in, totals.elapsed)),
+        read,
         super::count(totals.rows_out as usize, "row"),
         grouped(totals.late),
         grouped(totals.bad),

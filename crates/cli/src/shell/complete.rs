@@ -3,13 +3,62 @@
 use tidemill_engine::Engine;
 
 const KEYWORDS: &[&str] = &[
-    "AND", "AS", "BEGIN", "BETWEEN", "BY", "CASE", "CAST", "CREATE TABLE", "CREATE TEMPORARY VIEW", "CREATE VIEW",
-    "CUMULATE", "DESCRIBE", "DESCRIPTOR", "DISTINCT", "DROP TABLE", "DROP VIEW", "ELSE", "END",
-    "EXECUTE STATEMENT SET", "EXISTS", "EXPLAIN", "FILTER", "FROM", "GROUP BY", "GROUPING SETS", "HAVING", "HOP",
-    "INSERT INTO", "INTERVAL", "IS NOT NULL", "IS NULL", "LIKE", "METADATA FROM", "NOT", "NULL", "OR",
-    "PARTITIONED BY", "PRIMARY KEY", "RESET", "SELECT", "SESSION", "SET", "SHOW CREATE TABLE", "SHOW FUNCTIONS",
-    "SHOW TABLES", "SHOW VIEWS", "THEN", "TIMESTAMP", "TRY_CAST", "TUMBLE", "UNION ALL", "VALUES", "WATERMARK FOR",
-    "WHEN", "WHERE", "WITH",
+    "AND",
+    "AS",
+    "BEGIN",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CAST",
+    "CREATE TABLE",
+    "CREATE TEMPORARY VIEW",
+    "CREATE VIEW",
+    "CUMULATE",
+    "DESCRIBE",
+    "DESCRIPTOR",
+    "DISTINCT",
+    "DROP TABLE",
+    "DROP VIEW",
+    "ELSE",
+    "END",
+    "EXECUTE STATEMENT SET",
+    "EXISTS",
+    "EXPLAIN",
+    "FILTER",
+    "FROM",
+    "GROUP BY",
+    "GROUPING SETS",
+    "HAVING",
+    "HOP",
+    "INSERT INTO",
+    "INTERVAL",
+    "IS NOT NULL",
+    "IS NULL",
+    "LIKE",
+    "METADATA FROM",
+    "NOT",
+    "NULL",
+    "OR",
+    "PARTITIONED BY",
+    "PRIMARY KEY",
+    "RESET",
+    "SELECT",
+    "SESSION",
+    "SET",
+    "SHOW CREATE TABLE",
+    "SHOW FUNCTIONS",
+    "SHOW TABLES",
+    "SHOW VIEWS",
+    "THEN",
+    "TIMESTAMP",
+    "TRY_CAST",
+    "TUMBLE",
+    "UNION ALL",
+    "VALUES",
+    "WATERMARK FOR",
+    "WHEN",
+    "WHERE",
+    "WITH",
 ];
 
 /// The names of a session.
@@ -35,7 +84,8 @@ impl Names {
         let before = &line[..cursor];
         let in_quotes = before.matches('\'').count() % 2 == 1;
         let in_word = |c: char| c.is_alphanumeric() || c == '_' || (in_quotes && matches!(c, '.' | '-'));
-        let start = before.char_indices().rev().take_while(|(_, c)| in_word(*c)).last().map_or(cursor, |(at, _)| at);
+        let start =
+            before.char_indices().rev().take_while(|(_, c)| in_word(*c)).last().map_or(cursor, |(at, _)| at);
         let word = &before[start..];
         let found = match word {
             "" => Vec::new(),
@@ -64,7 +114,8 @@ impl Names {
 }
 
 fn starting(names: &[String], word: &str) -> Vec<String> {
-    let begins = |name: &&String| name.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    let begins =
+        |name: &&String| name.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
     names.iter().filter(begins).cloned().collect()
 }
 

@@ -17,10 +17,8 @@ pub(super) type Editor = rustyline::Editor<Assistant, FileHistory>;
 
 /// A line editor on the terminal.
 pub(super) fn open() -> rustyline::Result<Editor> {
-    let config = Config::builder()
-        .max_history_size(HISTORY_LENGTH)?
-        .completion_type(CompletionType::List)
-        .build();
+    let config =
+        Config::builder().max_history_size(HISTORY_LENGTH)?.completion_type(CompletionType::List).build();
     let mut editor = Editor::with_config(config)?;
     editor.set_helper(Some(Assistant::default()));
     Ok(editor)
@@ -42,7 +40,12 @@ impl Assistant {
 impl Completer for Assistant {
     type Candidate = String;
 
-    fn complete(&self, line: &str, cursor: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+    fn complete(
+        &self,
+        line: &str,
+        cursor: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
         Ok(self.names.candidates(line, cursor))
     }
 }

@@ -5,11 +5,12 @@
 use crate::columns::fixed;
 use crate::random::Random;
 use arrow_array::builder::{BinaryViewBuilder, StringViewBuilder};
-use arrow_array::{ArrayRef, BooleanArray, ListArray, MapArray, StructArray};
+use arrow_array::{ArrayRef, BooleanArray, ListArray, StructArray};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
 use arrow_schema::DataType as Arrow;
 use std::sync::Arc;
 use tidemill_types::arrow_type::{arrow_type, element_field, units_per_ms};
+use tidemill_types::map::map_array;
 use tidemill_types::text::DAY_MS;
 use tidemill_types::{DataType, TypeKind};
 
@@ -235,15 +236,10 @@ impl Field {
         length: u32,
         random: &mut Random,
     ) -> ArrayRef {
-        let Arrow::Map(entries, _) = arrow_type(&self.data_type) else {
-            unreachable!("a MAP lies in a map column")
-        };
-        let Arrow::Struct(names) = entries.data_type().clone() else {
-            unreachable!("the entries of a map are structs")
-        };
-        let parts = vec![key.values(rows.times(length), random), value.values(rows.times(length), random)];
-        let pairs = StructArray::new(names, parts, None);
-        Arc::new(MapArray::new(entries, offsets(rows.count, length), pairs, nulls, false))
+        let keys = key.values(rows.times(length), random);
+        let values = value.values(rows.times(length), random);
+        let types = (&key.data_type, &value.data_type);
+        Arc::new(map_array(types, offsets(rows.count, length), (keys, values), nulls))
     }
 }
 

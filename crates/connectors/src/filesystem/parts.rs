@@ -1,6 +1,7 @@
 //! Part files: rows go to hidden files that get their name when they are finished.
 //!
-//! 1. A part is written as `.part-<run>-<task>-<n>.inprogress`, which readers skip.
+//! 1. A part is written as `.part-<run>-<task>-<n>.inprogress`, which readers skip. No two sinks of a run have
+//!    the same task number, so several may write one folder.
 //! 2. When it is full or old enough it is *sealed*: closed, and out of reach of further rows.
 //! 3. [`Parts::publish`] renames what is sealed to `part-<run>-<task>-<n>`; a rename is atomic, so a reader
 //!    sees a part whole or not at all. Without checkpoints sealing publishes at once; a sink that commits
@@ -185,9 +186,7 @@ impl Parts {
 impl Part {
     fn append(&mut self, folder: &Path, bytes: &[u8]) -> io::Result<()> {
         if self.file.is_none() {
-            fs::create_dir_all(folder)?;
-            let path = folder.join(hidden_name(&self.name));
-            self.file = Some(OpenOptions::new().create(true).append(true).open(path)?);
+            self.file = Some(self.open(folder)?);
         }
         let file = self.file.as_mut().expect("the file was just opened");
         file.write_all(bytes)?;
@@ -195,7 +194,23 @@ impl Part {
         self.written = Instant::now();
         Ok(())
     }
+
+    fn open(&self, folder: &Path) -> io::Result<File> {
+        let path = folder.join(hidden_name(&self.name));
+        let mut tries = 0;
+        loop {
+            fs::create_dir_all(folder)?;
+            tries += 1;
+            match OpenOptions::new().create(true).append(true).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < FOLDER_TRIES_MAX => {}
+                opened => return opened,
+            }
+        }
+    }
 }
+
+/// How often a folder is made again that another sink's INSERT OVERWRITE removed as empty.
+const FOLDER_TRIES_MAX: usize = 8;
 
 fn hidden_name(name: &str) -> String {
     format!(".{name}.inprogress")

@@ -6,6 +6,7 @@ use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef, StringViewArray, TimestampMicrosecondArray, TimestampMillisecondArray};
 use std::sync::Arc;
 use tidemill_types::arrow_type::time_unit;
+use tidemill_types::map::map_keys;
 use tidemill_types::{DataType, Error, Result, TypeKind};
 
 /// Keys with their types, as a format offers them.
@@ -173,7 +174,7 @@ pub(super) fn derive(source: &Source, field: &ArrayRef) -> Result<ArrayRef> {
 /// The text under a key in each map of texts.
 fn entries<'a>(maps: &'a ArrayRef, key: &'a str) -> impl Iterator<Item = Option<&'a str>> {
     let maps = maps.as_map();
-    let (keys, values) = (maps.keys().as_string_view(), maps.values().as_string_view());
+    let (keys, values) = (map_keys(maps).as_string_view(), maps.values().as_string_view());
     (0..maps.len()).map(move |row| {
         let entries = maps.value_offsets()[row] as usize..maps.value_offsets()[row + 1] as usize;
         let found = entries.into_iter().find(|&entry| keys.value(entry) == key)?;

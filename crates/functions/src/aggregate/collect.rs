@@ -5,13 +5,13 @@ use super::log::{Log, append, change, entries};
 use super::only_argument;
 use super::rows::{for_rows, for_values, foreign_cells, slots_only};
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, Int32Array, ListArray, MapArray, StructArray};
+use arrow_array::{ArrayRef, Int32Array, ListArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
-use arrow_schema::DataType as Arrow;
 use std::sync::Arc;
 use tidemill_plan::{Accumulator, BindCall, BoundAggregate, UpdateBatch};
-use tidemill_types::arrow_type::{element_field, entries_field};
+use tidemill_types::arrow_type::element_field;
 use tidemill_types::key::decode;
+use tidemill_types::map::map_array;
 use tidemill_types::{CellKind, Cells, DataType, EncodedKeys, KeyEncoder, Result, TypeKind};
 
 pub(super) fn bind_collect(call: &BindCall<'_>, _retract: bool) -> Result<BoundAggregate> {
@@ -65,10 +65,8 @@ impl Accumulator for Collect {
         let values = column(&self.element, slots.iter().flat_map(of).map(|(value, _)| value.as_ref()));
         let counts: Int32Array = slots.iter().flat_map(of).map(|(_, count)| Some(*count as i32)).collect();
         let offsets = OffsetBuffer::from_lengths(slots.iter().map(|slot| of(slot).count()));
-        let field = entries_field(&self.element, &TypeKind::Int.not_null());
-        let Arrow::Struct(fields) = field.data_type() else { unreachable!("entries are structs") };
-        let entries = StructArray::new(fields.clone(), vec![values, Arc::new(counts)], None);
-        Ok(Arc::new(MapArray::new(field, offsets, entries, None, false)))
+        let types = (&self.element, &TypeKind::Int.not_null());
+        Ok(Arc::new(map_array(types, offsets, (values, Arc::new(counts)), None)))
     }
 
     fn retracts(&self) -> bool {

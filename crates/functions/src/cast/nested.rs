@@ -2,11 +2,12 @@
 
 use super::{CastFn, plan};
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray};
+use arrow_array::{Array, ListArray, StructArray};
 use arrow_schema::{DataType as Arrow, Fields};
 use std::sync::Arc;
 use tidemill_plan::SessionInfo;
-use tidemill_types::arrow_type::{arrow_type, element_field, entries_field};
+use tidemill_types::map::{map_array, map_keys};
+use tidemill_types::arrow_type::{arrow_type, element_field};
 use tidemill_types::{DataType, RowField, TypeKind};
 
 /// The cast between two constructed types, if their parts can be cast.
@@ -31,16 +32,12 @@ fn list(cast: CastFn, element: &DataType) -> Option<CastFn> {
 }
 
 fn map(key: CastFn, value: CastFn, to: (&DataType, &DataType)) -> Option<CastFn> {
-    let field = entries_field(to.0, to.1);
+    let to = (to.0.clone(), to.1.clone());
     Some(Box::new(move |array, lenient| {
         let map = array.as_map();
-        let columns: Vec<ArrayRef> = vec![key(map.keys(), lenient)?, value(map.values(), lenient)?];
-        let Arrow::Struct(fields) = field.data_type() else {
-            unreachable!("the entries of a map are a struct")
-        };
-        let entries = StructArray::new(fields.clone(), columns, None);
+        let entries = (key(map_keys(map), lenient)?, value(map.values(), lenient)?);
         let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
-        Ok(Arc::new(MapArray::new(field.clone(), offsets, entries, nulls, false)))
+        Ok(Arc::new(map_array((&to.0, &to.1), offsets, entries, nulls)))
     }))
 }
 

@@ -5,7 +5,7 @@
 
 use super::{CastFn, retyped};
 use crate::lane::{Flag, Num, typed_array};
-use crate::number_text::{self, parse_decimal};
+use crate::number_text::{self, parse_big_decimal};
 use crate::operators::decimal::{pow10, rescaled};
 use arrow_array::types::{
     Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -125,7 +125,7 @@ fn to_decimal<A: ArrowPrimitiveType>(
 
 /// A finite DOUBLE as a DECIMAL, `None` if it has too many digits.
 pub fn double_to_decimal(value: f64, precision: u8, scale: u8) -> Option<i128> {
-    parse_decimal(&format!("{value:e}"), precision, scale).ok().flatten()
+    parse_big_decimal(&format!("{value:e}"), precision, scale).ok().flatten()
 }
 
 fn from_decimal(scale: u8, to: &TypeKind) -> CastFn {

@@ -16,6 +16,7 @@ use chrono_tz::Tz;
 use std::fmt::Write;
 use std::sync::Arc;
 use tidemill_types::arrow_type::units_per_ms;
+use tidemill_types::map::map_entries;
 use tidemill_types::text::{write_date, write_decimal, write_time, write_timestamp};
 use tidemill_types::{DataType, TypeKind};
 
@@ -195,13 +196,13 @@ fn write_entries(
     row: usize,
     write: impl Fn(&mut String, &DataType, &dyn Array, usize),
 ) {
-    let entries = array.as_map().value(row);
+    let (keys, values) = map_entries(array.as_map(), row);
     out.push('{');
-    for index in 0..entries.len() {
+    for index in 0..keys.len() {
         out.push_str(if index == 0 { "" } else { ", " });
-        write(out, types[0], entries.column(0).as_ref(), index);
+        write(out, types[0], keys.as_ref(), index);
         out.push('=');
-        write(out, types[1], entries.column(1).as_ref(), index);
+        write(out, types[1], values.as_ref(), index);
     }
     out.push('}');
 }

@@ -11,6 +11,7 @@ use arrow_buffer::NullBuffer;
 use arrow_select::take::take;
 use std::ops::Range;
 use tidemill_plan::{BindCall, BoundScalar, Datum, EvalContext, FunctionRegistry};
+use tidemill_types::map::map_keys;
 use tidemill_types::{DataType, Error, Result, TypeKind};
 
 /// Adds the accessors.
@@ -85,7 +86,7 @@ pub fn entry_range(map: &MapArray, index: usize) -> Option<Range<usize>> {
 
 fn map_item(args: &[Datum], ctx: &EvalContext<'_>) -> Result<Datum> {
     let map = args[0].array().as_map();
-    let (keys, wanted) = (map.keys(), args[1].array());
+    let (keys, wanted) = (map_keys(map), args[1].array());
     let (mut key, mut other) = (Vec::new(), Vec::new());
     let indices: UInt32Array = (0..row_count(args, ctx))
         .map(|row| {

@@ -5,13 +5,14 @@ use crate::bind::{Closure, declare_typed};
 use crate::lane::{as_datum, row_count};
 use crate::operators::equality::encoded;
 use crate::types::common_type;
-use arrow_array::{Array, ArrayRef, MapArray, StructArray};
+use arrow_array::{Array, ArrayRef, StructArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::DataType as Arrow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tidemill_plan::{BindCall, BoundScalar, Datum, EvalContext, FunctionRegistry};
-use tidemill_types::arrow_type::{arrow_type, entries_field};
+use tidemill_types::arrow_type::arrow_type;
+use tidemill_types::map::map_array;
 use tidemill_types::{DataType, Error, Result, RowField, TypeKind};
 
 /// Adds the constructors.
@@ -69,7 +70,7 @@ fn map(call: &BindCall<'_>) -> Result<Option<BoundScalar>> {
 pub type EntryPick = ((usize, usize), (usize, usize));
 
 /// Builds maps out of `sources`. `pick` appends a row's entries and says whether there is a map; of two
-/// entries with the same key the later counts, at the place of the first.
+/// entries with the same key the later counts, at the place of the first. NULL is a key like others.
 pub fn build_maps(
     args: &[Datum],
     ctx: &EvalContext<'_>,
@@ -89,9 +90,6 @@ pub fn build_maps(
         valid.push(pick(row, &mut entries)?);
         for &(key, value) in &entries {
             let source = sources[key.0];
-            if source.is_null(key.1) {
-                return Err(Error::data("a MAP can't have NULL as a key"));
-            }
             match places.get(&encoded(source.as_ref(), key.1)) {
                 Some(place) => values[*place] = value,
                 None => {
@@ -103,17 +101,8 @@ pub fn build_maps(
         }
         offsets.push(keys.len() as i32);
     }
-    let columns = [(types.0, keys), (types.1, values)]
-        .into_iter()
-        .map(|(data_type, picks)| gather_of(data_type, sources, &picks))
-        .collect::<Result<Vec<_>>>()?;
-    let field = entries_field(types.0, types.1);
-    let Arrow::Struct(fields) = field.data_type() else {
-        return Err(Error::internal("the entries of a map are a struct"));
-    };
-    let entries = StructArray::new(fields.clone(), columns, None);
-    let nulls = NullBuffer::from(valid);
-    let maps = MapArray::new(field.clone(), OffsetBuffer::new(offsets.into()), entries, Some(nulls), false);
+    let entries = (gather_of(types.0, sources, &keys)?, gather_of(types.1, sources, &values)?);
+    let maps = map_array(types, OffsetBuffer::new(offsets.into()), entries, Some(NullBuffer::from(valid)));
     Ok(as_datum(args, Arc::new(maps)))
 }
 

@@ -11,6 +11,7 @@ use arrow_array::{Array, ArrayRef, ListArray, StructArray};
 use arrow_schema::DataType as Arrow;
 use std::sync::Arc;
 use tidemill_plan::{BindCall, BoundScalar, Datum, EvalContext, FunctionRegistry};
+use tidemill_types::map::map_keys;
 use tidemill_types::arrow_type::{arrow_type, element_field};
 use tidemill_types::{DataType, Error, Result, RowField, TypeKind};
 
@@ -47,7 +48,7 @@ fn part(
     let return_type = list_of(element.clone(), map.data_type.nullable);
     let kernel = Closure::kernel(move |args: &[Datum], _: &EvalContext<'_>| {
         let map = args[0].array().as_map();
-        let values = column(&element, map.keys().clone(), map.values().clone())?;
+        let values = column(&element, map_keys(map).clone(), map.values().clone())?;
         let list =
             ListArray::try_new(element_field(&element), map.offsets().clone(), values, map.nulls().cloned());
         let list = list.map_err(|error| Error::internal(format!("the entries of a map: {error}")))?;
@@ -78,7 +79,7 @@ fn union(call: &BindCall<'_>) -> Result<Option<BoundScalar>> {
     let arg_types = types.iter().map(|t| common.clone().with_nullable(t.nullable)).collect();
     let kernel = Closure::kernel(move |args: &[Datum], ctx: &EvalContext<'_>| {
         let maps: Vec<_> = args.iter().map(|arg| arg.array().as_map()).collect();
-        let sources: Vec<&ArrayRef> = maps.iter().flat_map(|map| [map.keys(), map.values()]).collect();
+        let sources: Vec<&ArrayRef> = maps.iter().flat_map(|map| [map_keys(map), map.values()]).collect();
         build_maps(args, ctx, (&key, &value), &sources, |row, entries| {
             for (number, (map, arg)) in maps.iter().zip(args).enumerate() {
                 let Some(range) = entry_range(map, arg.index(row)) else {

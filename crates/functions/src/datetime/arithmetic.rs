@@ -2,6 +2,7 @@
 
 use super::times::{Times, map_times, per_ms};
 use super::unit::{DAY_MS, Unit, add_months};
+use crate::operators::interval::months_between;
 use crate::bind::{Binding, Closure, Form, Gives, Want, declare};
 use crate::lane::{Flag, I64, Reader, map_rows};
 use std::sync::Arc;
@@ -74,31 +75,10 @@ fn difference_kernel(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
             let (Some(from), Some(to)) = (from.ms(row), to.ms(row)) else { return Ok(None) };
             Ok(Some(match fixed {
                 Some(ms) => to.wrapping_sub(from) / ms,
-                None => months_between(from, to) / months.unwrap_or(1),
+                None => i64::from(months_between(to, from)) / months.unwrap_or(1),
             }))
         })
     }))
-}
-
-/// Whole months from one moment to another, as Calcite's `subtractMonths` counts them.
-fn months_between(from: i64, to: i64) -> i64 {
-    let (from_day, to_day) = (from.div_euclid(DAY_MS), to.div_euclid(DAY_MS));
-    let months = months_between_days(from_day, to_day);
-    let exact = add_months(from_day, months) == to_day;
-    let short = months > 0 && exact && to.rem_euclid(DAY_MS) < from.rem_euclid(DAY_MS);
-    months - i64::from(short)
-}
-
-fn months_between_days(from: i64, to: i64) -> i64 {
-    if to < from {
-        return -months_between_days(to, from);
-    }
-    // No month is longer than 31 days, so this is never too much.
-    let mut months = (to - from) / 31;
-    while add_months(from, months) < to && add_months(from, months + 1) <= to {
-        months += 1;
-    }
-    months
 }
 
 /// `(start, end or length) OVERLAPS (start, end or length)`: whether two periods share a moment, their ends

@@ -8,6 +8,7 @@ use arrow_array::cast::AsArray;
 use chrono_tz::Tz;
 use serde_json::Value;
 use std::fmt::Write;
+use tidemill_types::map::map_entries;
 use tidemill_types::{DataType, TypeKind};
 
 /// Appends a parsed document.
@@ -106,14 +107,14 @@ pub fn write_json(data_type: &DataType, array: &dyn Array, row: usize, zone: Tz,
 }
 
 fn write_map(key: &DataType, value: &DataType, array: &dyn Array, row: usize, zone: Tz, out: &mut String) {
-    let entries = array.as_map().value(row);
+    let (keys, values) = map_entries(array.as_map(), row);
     let member = |index: usize| {
         let (mut name, mut text) = (String::new(), String::new());
-        write_value(&mut name, &key.kind, entries.column(0).as_ref(), index, zone);
-        write_json(value, entries.column(1).as_ref(), index, zone, &mut text);
+        write_value(&mut name, &key.kind, keys.as_ref(), index, zone);
+        write_json(value, values.as_ref(), index, zone, &mut text);
         (name, text)
     };
-    write_members((0..entries.len()).map(member).collect(), out);
+    write_members((0..keys.len()).map(member).collect(), out);
 }
 
 /// Appends an object of members that are JSON text already; of two with one name the later counts.

@@ -271,18 +271,26 @@ fn difference<T: ArrowPrimitiveType, O: ArrowPrimitiveType>(
     })
 }
 
-/// Whole months from `b` to `a`, both in milliseconds.
-pub fn months_between(a: i64, b: i64) -> i32 {
-    let parts = |ms: i64| {
-        let (year, month, day) = civil_from_days(ms.div_euclid(DAY_MS));
-        (year * 12 + i64::from(month), (day, ms.rem_euclid(DAY_MS)))
-    };
-    let ((m1, rest1), (m2, rest2)) = (parts(a), parts(b));
-    let months = m1 - m2;
-    let short = match months {
-        1.. => i64::from(rest1 < rest2),
-        ..=-1 => -i64::from(rest1 > rest2),
-        0 => 0,
-    };
-    (months - short) as i32
+/// Whole months from `from` to `to`, both in milliseconds.
+///
+/// Counted as Calcite's `subtractMonths` does: by days alone, and one less if those are whole months and the
+/// time of day of `to` is the earlier one.
+pub fn months_between(to: i64, from: i64) -> i32 {
+    let (from_day, to_day) = (from.div_euclid(DAY_MS), to.div_euclid(DAY_MS));
+    let months = months_between_days(to_day, from_day);
+    let exact = add_months(from_day, months) == to_day;
+    let short = exact && to.rem_euclid(DAY_MS) < from.rem_euclid(DAY_MS);
+    (months - i64::from(short)) as i32
+}
+
+fn months_between_days(to: i64, from: i64) -> i64 {
+    if to < from {
+        return -months_between_days(from, to);
+    }
+    // No month is longer than 31 days, so this is never too much.
+    let mut months = (to - from) / 31;
+    while add_months(from, months) < to && add_months(from, months + 1) <= to {
+        months += 1;
+    }
+    months
 }

@@ -3,10 +3,13 @@
 use crate::bind::{Form, Gives, STRING, Want, declare};
 use crate::lane::{I32, Reader, Text, as_datum, row_count, text_rows};
 use crate::regex::{PatternCache, after_match};
-use arrow_array::builder::{ListBuilder, MapBuilder, StringViewBuilder};
+use arrow_array::ArrayRef;
+use arrow_array::builder::{ListBuilder, StringViewBuilder};
+use arrow_buffer::{NullBuffer, OffsetBuffer};
 use std::sync::Arc;
 use tidemill_plan::{Datum, EvalContext, FunctionRegistry};
 use tidemill_types::arrow_type::element_field;
+use tidemill_types::map::map_array;
 use tidemill_types::{DataType, Error, Result, TypeKind};
 
 /// Adds the functions.
@@ -99,15 +102,8 @@ fn split(args: &[Datum], ctx: &EvalContext<'_>) -> Result<Datum> {
 fn str_to_map(args: &[Datum], ctx: &EvalContext<'_>) -> Result<Datum> {
     let readers: Vec<Reader<'_, Text>> = args.iter().map(Reader::new).collect();
     let mut cache = PatternCache::default();
-    let mut maps = MapBuilder::new(
-        Some(arrow_array::builder::MapFieldNames {
-            entry: "entries".into(),
-            key: "key".into(),
-            value: "value".into(),
-        }),
-        StringViewBuilder::new(),
-        StringViewBuilder::new(),
-    );
+    let (mut keys, mut values) = (StringViewBuilder::new(), StringViewBuilder::new());
+    let (mut lengths, mut valid) = (Vec::new(), Vec::new());
     for row in 0..row_count(args, ctx) {
         let entries = match (readers[0].get(row), readers.get(1), readers.get(2)) {
             (Some(text), None, None) => Some(entries(text, ",", "=", &mut cache)?),
@@ -118,12 +114,17 @@ fn str_to_map(args: &[Datum], ctx: &EvalContext<'_>) -> Result<Datum> {
             _ => None,
         };
         for (key, value) in entries.iter().flatten() {
-            maps.keys().append_value(key);
-            maps.values().append_option(*value);
+            keys.append_value(key);
+            values.append_option(*value);
         }
-        maps.append(entries.is_some()).map_err(|error| Error::internal(error.to_string()))?;
+        lengths.push(entries.as_ref().map_or(0, Vec::len));
+        valid.push(entries.is_some());
     }
-    Ok(as_datum(args, Arc::new(maps.finish())))
+    let (key, value) = (DataType::string(), DataType::string());
+    let columns: (ArrayRef, ArrayRef) = (Arc::new(keys.finish()), Arc::new(values.finish()));
+    let nulls = Some(NullBuffer::from(valid));
+    let maps = map_array((&key, &value), OffsetBuffer::from_lengths(lengths), columns, nulls);
+    Ok(as_datum(args, Arc::new(maps)))
 }
 
 type Entry<'a> = (&'a str, Option<&'a str>);

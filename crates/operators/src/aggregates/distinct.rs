@@ -1,11 +1,11 @@
 //! DISTINCT: which values come into, or go out of, the counted set of a slot.
 //!
-//! Values are kept in the key encoding, so they come back as columns when sets are merged. NULL is no
-//! value: aggregates skip it.
+//! Values are kept in the key encoding, so they come back as columns when sets are merged. NULL is a
+//! value here, as ARRAY_AGG has it; the other aggregates skip it themselves.
 
 use super::{Batch, Call, without_nulls};
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, UInt32Array};
+use arrow_array::{ArrayRef, BooleanArray, UInt32Array};
 use arrow_select::take::take;
 use tidemill_plan::{AggregateCall, UpdateBatch};
 use tidemill_state::CountedSets;
@@ -71,9 +71,7 @@ impl DistinctSet {
         self.encoder.encode(&args, batch.slots.len(), &mut self.encoded);
         let (mut rows, mut kinds) = (Vec::new(), Vec::new());
         for (row, (value, &slot)) in self.encoded.iter().zip(batch.slots).enumerate() {
-            let skipped = args.first().is_some_and(|arg| arg.is_null(row))
-                || filter.as_ref().is_some_and(|filter| !filter.value(row));
-            if skipped {
+            if filter.as_ref().is_some_and(|filter| !filter.value(row)) {
                 continue;
             }
             let sign = batch.kinds.map_or(1, |kinds| kinds[row].sign());

@@ -18,9 +18,17 @@ pub(super) struct Changes<'a> {
     pub(super) repeat_equal: bool,
 }
 
+/// Rows of a changelog.
+pub(super) struct Changed {
+    /// Keys, then results.
+    pub(super) rows: Chunk,
+    /// For each of them, the row of the input that it is due to.
+    pub(super) origin: UInt32Array,
+}
+
 impl Changes<'_> {
-    /// The rows: keys, then results. `rows` tells where in `keys` the key of each group stands.
-    pub(super) fn chunk(&self, keys: &[ArrayRef], rows: &[u32]) -> Chunk {
+    /// The rows of the changelog. `rows` tells where in `keys` the key of each group stands.
+    pub(super) fn changed(&self, keys: &[ArrayRef], rows: &[u32]) -> Changed {
         let mut kinds: Vec<RowKind> = Vec::with_capacity(rows.len());
         // For each row: whether its results are those after (1) or before (0), and of which group.
         let mut places: Vec<(usize, usize)> = Vec::with_capacity(rows.len());
@@ -56,7 +64,7 @@ impl Changes<'_> {
         if kinds.iter().any(|&kind| kind != RowKind::Insert) {
             chunk.kinds = Some(kinds.into());
         }
-        chunk
+        Changed { rows: chunk, origin: of_key }
     }
 
     /// Which groups have equal results before and after.

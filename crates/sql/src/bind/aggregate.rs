@@ -426,6 +426,7 @@ impl Binder<'_> {
             retract,
             update_before: true,
             ttl_ms,
+            net_changes: self.session.settings.is("table.exec.mini-batch.enabled", "true"),
             final_only: batch,
             row_without_input,
         };

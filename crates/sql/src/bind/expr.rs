@@ -173,6 +173,10 @@ impl Binder<'_> {
     }
 
     fn bind_unary(&self, op: UnaryOp, operand: &ast::Expr, span: Span, env: &mut Env<'_, '_>) -> Bound<Expr> {
+        // A sign belongs to the number it precedes: -2147483648 is an INT, though 2147483648 is none.
+        if let (UnaryOp::Minus, ExprKind::Literal(ast::Literal::Number(text))) = (op, &*operand.kind) {
+            return super::literal::number(&format!("-{text}"), span);
+        }
         let name = match op {
             UnaryOp::Plus => "POS",
             UnaryOp::Minus => "NEG",

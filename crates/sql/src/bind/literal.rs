@@ -76,7 +76,8 @@ pub(crate) fn boolean(value: bool) -> Expr {
     constant(Arc::new(BooleanArray::from(vec![value])), TypeKind::Boolean, text.into())
 }
 
-fn number(text: &str, span: Span) -> Bound<Expr> {
+/// An exact number, with its sign.
+pub(crate) fn number(text: &str, span: Span) -> Bound<Expr> {
     if !text.contains('.') {
         if let Ok(value) = text.parse::<i32>() {
             return Ok(int(value));
@@ -85,7 +86,11 @@ fn number(text: &str, span: Span) -> Bound<Expr> {
             return Ok(bigint(value));
         }
     }
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (negative, unsigned) = match text.strip_prefix('-') {
+        Some(unsigned) => (true, unsigned),
+        None => (false, text),
+    };
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     let digits = format!("{whole}{fraction}");
     let (precision, scale) = (digits.len().max(1), fraction.len());
     let unscaled: Option<i128> = digits.parse().ok().filter(|_| precision <= 38);
@@ -94,7 +99,7 @@ fn number(text: &str, span: Span) -> Bound<Expr> {
             .with_hint("write it with an exponent (1e40) for a DOUBLE")
     })?;
     let (precision, scale) = (precision as u8, scale as u8);
-    let array = Decimal128Array::from(vec![unscaled])
+    let array = Decimal128Array::from(vec![if negative { -unscaled } else { unscaled }])
         .with_precision_and_scale(precision, scale as i8)
         .map_err(|error| Diagnostic::new(span, error.to_string()))?;
     Ok(constant(Arc::new(array), TypeKind::Decimal { precision, scale }, text.into()))

@@ -147,11 +147,11 @@ impl Binder<'_> {
         let Some(open) = format.decoder else {
             return Err(Diagnostic::new(span, format!("the format '{}' can't be read", format.name)));
         };
-        let is_stored = |i: &usize| !table.partition_by.contains(&physical.fields[*i].name);
-        let stored: Vec<usize> = wanted.iter().copied().filter(is_stored).collect();
+        let is_stored = |field: &&Field| !table.partition_by.contains(&field.name);
+        let stored = Schema::new(physical.fields.iter().filter(is_stored).cloned().collect());
+        let wanted: Vec<usize> = (0..stored.len()).collect();
         let options = storage.format_options();
-        let request =
-            DecodeRequest { physical, wanted: &stored, metadata: &[], options: &options, zone };
+        let request = DecodeRequest { physical: &stored, wanted: &wanted, metadata: &[], options: &options, zone };
         open(&request).map(drop).map_err(at(span))
     }
 

@@ -4,12 +4,13 @@
 //! checkpoint that its checksum should have caught, so it panics.
 
 use super::encode::{ESCAPED, NONE};
-use crate::arrow_type::{arrow_type, element_field, entries_field};
+use crate::arrow_type::{arrow_type, element_field};
+use crate::map::map_array;
 use crate::{DataType, TypeKind};
 use arrow_array::builder::{BinaryViewBuilder, BooleanBuilder};
 use arrow_array::types::*;
 use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, ListArray, MapArray, NullArray, PrimitiveArray, StructArray,
+    Array, ArrayRef, ArrowPrimitiveType, ListArray, NullArray, PrimitiveArray, StructArray,
 };
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType as Arrow, Fields, TimeUnit};
@@ -257,14 +258,14 @@ fn view_column(values: arrow_array::BinaryViewArray, nulls: Nulls, arrow: &Arrow
 }
 
 fn map_column(kind: &TypeKind, offsets: Vec<i32>, [keys, values]: [Decoder; 2], nulls: Nulls) -> ArrayRef {
-    let field = match kind {
-        TypeKind::Map(key, value) => entries_field(key, value),
-        TypeKind::Multiset(element) => entries_field(element, &TypeKind::Int.not_null()),
+    let (offsets, columns) = (OffsetBuffer::new(offsets.into()), (keys.finish(), values.finish()));
+    Arc::new(match kind {
+        TypeKind::Map(key, value) => map_array((key, value), offsets, columns, nulls),
+        TypeKind::Multiset(element) => {
+            map_array((element, &TypeKind::Int.not_null()), offsets, columns, nulls)
+        }
         _ => unreachable!("entries are made for maps and multisets"),
-    };
-    let Arrow::Struct(fields) = field.data_type() else { unreachable!("entries are structs") };
-    let entries = StructArray::new(fields.clone(), vec![keys.finish(), values.finish()], None);
-    Arc::new(MapArray::new(field.clone(), OffsetBuffer::new(offsets.into()), entries, nulls, false))
+    })
 }
 
 fn row_column(names: Fields, fields: Vec<Decoder>, nulls: Nulls, len: usize) -> ArrayRef {

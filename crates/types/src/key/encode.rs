@@ -4,6 +4,7 @@
 //! and two of those zeros as its end it is one 16-byte store.
 
 use super::EncodedKeys;
+use crate::map::map_keys;
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, BooleanArray};
@@ -141,7 +142,7 @@ impl<'a> Values<'a> {
             }
             Arrow::Map(..) => {
                 let map = array.as_map();
-                let entries = [Column::of(map.keys().as_ref()), Column::of(map.values().as_ref())];
+                let entries = [Column::of(map_keys(map).as_ref()), Column::of(map.values().as_ref())];
                 Values::Map(map.offsets(), Box::new(entries))
             }
             Arrow::Struct(_) => {
