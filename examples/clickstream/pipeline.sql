@@ -4,6 +4,11 @@
 --
 -- Variables (--var INPUT=...): INPUT is a file, a folder, or '-' for standard input; OUT is a folder for the results.
 
+-- Running counts may be written as net changes of many events at once, which keeps their logs small.
+SET 'table.exec.mini-batch.enabled' = 'true';
+SET 'table.exec.mini-batch.allow-latency' = '1 s';
+SET 'table.exec.mini-batch.size' = '5000';
+
 CREATE TABLE events (
   user_id    STRING,
   event_type STRING,        -- view, click, search, add_to_cart or purchase
