@@ -29,7 +29,8 @@ fn check(example: &str) {
     assert!(run.status.success(), "{example}: {}", String::from_utf8_lossy(&run.stderr));
     let expected = std::fs::read_dir(folder.join("expected")).expect("an example has expected results");
     let results = expected.map(|entry| entry.expect("a folder can be read").path());
-    let results: Vec<PathBuf> = results.filter(|path| path.extension().is_some_and(|end| end == "jsonl")).collect();
+    let results: Vec<PathBuf> =
+        results.filter(|path| path.extension().is_some_and(|end| end == "jsonl")).collect();
     assert!(!results.is_empty(), "{example} expects something");
     for path in results {
         let name = path.file_stem().expect("a result has a name").to_string_lossy().into_owned();

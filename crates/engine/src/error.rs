@@ -27,9 +27,8 @@ pub enum EngineError {
 
 impl EngineError {
     pub(crate) fn refused(name: &str, text: &str, diagnostics: &[Diagnostic]) -> Self {
-        let all = |colour| {
-            diagnostics.iter().map(|d| render(d, text, name, colour)).collect::<Vec<_>>().join("\n")
-        };
+        let all =
+            |colour| diagnostics.iter().map(|d| render(d, text, name, colour)).collect::<Vec<_>>().join("\n");
         EngineError::Refused { plain: all(false), coloured: all(true) }
     }
 
@@ -57,7 +56,9 @@ impl EngineError {
 impl From<Error> for EngineError {
     fn from(error: Error) -> Self {
         let place = match &error {
-            Error::Data { place: Some(place), .. } => format!(" at {place}"),
+            Error::Data { place: Some(place), message } if !message.contains(place.as_str()) => {
+                format!(" at {place}")
+            }
             _ => String::new(),
         };
         EngineError::Failed { message: format!("{error}{place}"), hint: error.hint().map(str::to_string) }

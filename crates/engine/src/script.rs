@@ -26,7 +26,8 @@ pub struct StatementInfo {
 impl Script {
     /// Parses a text; all errors in it are reported at once.
     pub fn parse(name: &str, text: &str, variables: &Variables) -> Result<Script, EngineError> {
-        let refused = |text: &str, diagnostics: Vec<Diagnostic>| EngineError::refused(name, text, &diagnostics);
+        let refused =
+            |text: &str, diagnostics: Vec<Diagnostic>| EngineError::refused(name, text, &diagnostics);
         let text = variables.replace(text).map_err(|errors| refused(text, errors))?;
         let (statements, errors) = parse_script(&text);
         match errors.is_empty() {

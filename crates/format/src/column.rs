@@ -11,17 +11,18 @@ pub(crate) use nulls::Nulls;
 pub(crate) use scalar::Values;
 pub(crate) use text::TextColumn;
 
+use crate::parse::Instant;
 use arrow_array::types::{
     Date32Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     IntervalYearMonthType, Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType,
 };
 use arrow_array::{ArrayRef, BooleanArray, Decimal128Array, ListArray, NullArray, StructArray};
 use arrow_buffer::{Buffer, OffsetBuffer};
 use arrow_schema::{DataType as Arrow, Fields, TimeUnit};
 use std::sync::Arc;
+use tidemill_types::arrow_type::{arrow_type, element_field, is_wide, time_unit};
+use tidemill_types::data_type::DECIMAL_PRECISION_MAX;
 use tidemill_types::map::map_array;
-use tidemill_types::arrow_type::{arrow_type, element_field, time_unit};
 use tidemill_types::{DataType, TypeKind};
 
 /// A column of one of Flink's types.
@@ -46,6 +47,8 @@ pub(crate) enum Column {
     Decimal(Values<i128>, u8, u8),
     /// TIMESTAMP and, if zoned, TIMESTAMP_LTZ, with its precision.
     Timestamp(Values<i64>, u8, bool),
+    /// The same of a precision above 6, in nanoseconds.
+    WideTimestamp(Values<i128>, bool),
     /// CHAR, VARCHAR.
     Text(TextColumn),
     /// BINARY, VARBINARY.
@@ -130,8 +133,8 @@ impl Column {
             TypeKind::Float => Column::Float32(Values::default()),
             TypeKind::Double => Column::Float64(Values::default()),
             TypeKind::Decimal { precision, scale } => Column::Decimal(Values::default(), *precision, *scale),
-            TypeKind::Timestamp(precision) => Column::Timestamp(Values::default(), *precision, false),
-            TypeKind::TimestampLtz(precision) => Column::Timestamp(Values::default(), *precision, true),
+            TypeKind::Timestamp(precision) => Column::timestamp(*precision, false),
+            TypeKind::TimestampLtz(precision) => Column::timestamp(*precision, true),
             TypeKind::Array(element) => Column::list(element),
             TypeKind::Map(key, value) => Column::map(key, value),
             TypeKind::Multiset(element) => Column::map(element, &TypeKind::Int.not_null()),
@@ -140,6 +143,28 @@ impl Column {
                 let types = fields.iter().map(|field| &field.data_type);
                 Column::row(data_type, crate::json::Shape::new(names.zip(types)))
             }
+        }
+    }
+
+    fn timestamp(precision: u8, zoned: bool) -> Self {
+        match is_wide(precision) {
+            true => Column::WideTimestamp(Values::default(), zoned),
+            false => Column::Timestamp(Values::default(), precision, zoned),
+        }
+    }
+
+    /// Appends a timestamp and says whether the column can hold it.
+    pub fn push_instant(&mut self, instant: Instant) -> bool {
+        match self {
+            Column::Timestamp(values, precision, _) => {
+                let value = instant.in_unit(*precision);
+                value.map(|value| values.push(value)).is_some()
+            }
+            Column::WideTimestamp(values, ..) => {
+                values.push(instant.in_nanos());
+                true
+            }
+            _ => false,
         }
     }
 
@@ -182,6 +207,7 @@ impl Column {
             Column::Float64(values) => values.len(),
             Column::Decimal(values, ..) => values.len(),
             Column::Timestamp(values, ..) => values.len(),
+            Column::WideTimestamp(values, ..) => values.len(),
             Column::Text(column) | Column::Bytes(column) => column.len(),
             Column::List(list) => list.offsets.len() - 1,
             Column::Map(map) => map.offsets.len() - 1,
@@ -202,6 +228,7 @@ impl Column {
             Column::Float64(values) => values.push_null(),
             Column::Decimal(values, ..) => values.push_null(),
             Column::Timestamp(values, ..) => values.push_null(),
+            Column::WideTimestamp(values, ..) => values.push_null(),
             Column::Text(column) | Column::Bytes(column) => column.push_null(),
             Column::List(list) => {
                 list.nulls.push_null(list.offsets.len() - 1);
@@ -235,6 +262,7 @@ impl Column {
             Column::Float64(values) => values.truncate(len),
             Column::Decimal(values, ..) => values.truncate(len),
             Column::Timestamp(values, ..) => values.truncate(len),
+            Column::WideTimestamp(values, ..) => values.truncate(len),
             Column::Text(column) | Column::Bytes(column) => column.truncate(len),
             Column::List(list) => {
                 list.offsets.truncate(len + 1);
@@ -273,11 +301,8 @@ impl Column {
             Column::Int64(values, true) => values.finish::<DurationMillisecondType>(),
             Column::Float32(values) => values.finish::<Float32Type>(),
             Column::Float64(values) => values.finish::<Float64Type>(),
-            Column::Decimal(values, precision, scale) => {
-                let (values, nulls) = values.take();
-                let array = Decimal128Array::new(values.into(), nulls);
-                Arc::new(array.with_data_type(Arrow::Decimal128(*precision, *scale as i8)))
-            }
+            Column::Decimal(values, precision, scale) => decimals(values, *precision, *scale),
+            Column::WideTimestamp(values, ..) => decimals(values, DECIMAL_PRECISION_MAX, 0),
             Column::Timestamp(values, precision, zoned) => timestamps(values, *precision, *zoned),
             Column::Text(column) => column.finish_text(blob),
             Column::Bytes(column) => column.finish_bytes(blob),
@@ -305,6 +330,12 @@ fn last(offsets: &[i32]) -> usize {
     *offsets.last().expect("offsets start with 0") as usize
 }
 
+fn decimals(values: &mut Values<i128>, precision: u8, scale: u8) -> ArrayRef {
+    let (values, nulls) = values.take();
+    let array = Decimal128Array::new(values.into(), nulls);
+    Arc::new(array.with_data_type(Arrow::Decimal128(precision, scale as i8)))
+}
+
 fn timestamps(values: &mut Values<i64>, precision: u8, zoned: bool) -> ArrayRef {
     let (values, nulls) = values.take();
     macro_rules! array {
@@ -317,8 +348,7 @@ fn timestamps(values: &mut Values<i64>, precision: u8, zoned: bool) -> ArrayRef 
     }
     match time_unit(precision) {
         TimeUnit::Second | TimeUnit::Millisecond => array!(TimestampMillisecondType),
-        TimeUnit::Microsecond => array!(TimestampMicrosecondType),
-        TimeUnit::Nanosecond => array!(TimestampNanosecondType),
+        _ => array!(TimestampMicrosecondType),
     }
 }
 

@@ -2,11 +2,12 @@
 //! connector shows them, `+I[a, b]`.
 
 use crate::number::{write_double, write_float, write_integer, write_plain_decimal};
+use crate::parse::Instant;
 use crate::time_text::wall_clock;
 use crate::typed::{Bound, Values};
 use arrow_array::Array;
 use chrono_tz::Tz;
-use tidemill_types::text::{DAY_MS, write_date, write_time, write_timestamp};
+use tidemill_types::text::{DAY_MS, write_date, write_moment, write_time};
 use tidemill_types::{Chunk, DataType, Schema};
 
 /// Appends the value of one row as text; NULL is `NULL`.
@@ -52,9 +53,9 @@ fn write_value(column: &Bound<'_>, row: usize, zone: Tz, out: &mut Vec<u8>) {
         Values::Decimal(values, scale) => write_plain_decimal(out, values[row], *scale),
         Values::Date(values) => write_date(out, i64::from(values[row])),
         Values::Time(values) => write_clock(out, i64::from(values[row])),
-        Values::Timestamp(values, precision) => write_timestamp(out, values[row], *precision, b' '),
+        Values::Timestamp(values, precision) => write_instant(out, values.at(row), *precision),
         Values::Instant(values, precision) => {
-            write_timestamp(out, wall_clock(values[row], *precision, zone), *precision, b' ');
+            write_instant(out, wall_clock(values.at(row), zone), *precision);
         }
         Values::Months(values) => write_months(out, values[row]),
         Values::Millis(values) => write_millis(out, values[row]),
@@ -136,4 +137,8 @@ fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
         bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
     );
     out.push(b'\'');
+}
+
+fn write_instant(out: &mut Vec<u8>, at: Instant, precision: u8) {
+    write_moment(out, at.days, at.nanos, precision, b' ');
 }

@@ -4,9 +4,7 @@
 //! leniencies that Flink inherits (trimming, a leading plus, `1.5d`, `NaN`) live here.
 
 use tidemill_types::arrow_type::units_per_ms;
-use tidemill_types::text::{days_from_civil, days_in_month};
-
-const NANOS_PER_DAY: i64 = 86_400_000_000_000;
+use tidemill_types::text::{NANOS_PER_DAY, days_from_civil, days_in_month};
 
 /// The text without the characters that Java's `trim` strips.
 pub(crate) fn trim(text: &[u8]) -> &[u8] {
@@ -147,13 +145,17 @@ pub(crate) struct Instant {
 }
 
 impl Instant {
-    /// In the unit that a timestamp of this precision is kept in, cut to its digits.
+    /// In the unit that a timestamp of this precision, which is not wide, is kept in. Digits that the unit can
+    /// hold stay even if they are more than the precision's: Flink's formats do not cut.
     pub fn in_unit(self, precision: u8) -> Option<i64> {
         let per_day = units_per_ms(precision).checked_mul(86_400_000)?;
         let nanos_per_unit = NANOS_PER_DAY / per_day;
-        let digits_cut = 10i64.pow(u32::from(9 - precision.min(9)));
-        let nanos = self.nanos - self.nanos.rem_euclid(digits_cut);
-        self.days.checked_mul(per_day)?.checked_add(nanos / nanos_per_unit)
+        self.days.checked_mul(per_day)?.checked_add(self.nanos / nanos_per_unit)
+    }
+
+    /// In nanoseconds.
+    pub fn in_nanos(self) -> i128 {
+        i128::from(self.days) * i128::from(NANOS_PER_DAY) + i128::from(self.nanos)
     }
 }
 
@@ -383,7 +385,9 @@ mod tests {
         assert_eq!(read("1970-01-01T20:00:00+08:00", Suffix::Offset), Some(noon));
         assert_eq!(read("1970-01-01T20:00:00+08:00", Suffix::Zulu), None);
         assert_eq!(Instant { days: -1, nanos: 999_999_999 }.in_unit(3), Some(-86_399_001));
-        assert_eq!(Instant { days: 0, nanos: 999_999_999 }.in_unit(1), Some(900));
-        assert_eq!(Instant { days: 4_000_000, nanos: 0 }.in_unit(9), None);
+        assert_eq!(Instant { days: 0, nanos: 999_999_999 }.in_unit(1), Some(999));
+        assert_eq!(Instant { days: i64::MAX / 1_000, nanos: 0 }.in_unit(6), None);
+        let far = Instant { days: 4_000_000, nanos: 999_999_999 };
+        assert_eq!(far.in_nanos(), 4_000_000 * i128::from(NANOS_PER_DAY) + 999_999_999);
     }
 }

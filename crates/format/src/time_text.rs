@@ -1,8 +1,8 @@
 //! Dates and times as text without trailing zeros in the fraction, and zone arithmetic.
 
+use crate::parse::Instant;
 use chrono::{DateTime, Offset, TimeZone};
-use tidemill_types::arrow_type::units_per_ms;
-use tidemill_types::text::civil_from_days;
+use tidemill_types::text::{NANOS_PER_DAY, civil_from_days};
 
 const PAIRS: &[u8; 200] =
     b"0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
@@ -43,24 +43,23 @@ fn write_fraction(out: &mut Vec<u8>, nanos: u32) {
     out.extend_from_slice(&digits[..=last]);
 }
 
-/// Date, separator and time of a timestamp kept in the unit of its precision.
-pub(crate) fn write_timestamp(out: &mut Vec<u8>, value: i64, precision: u8, separator: u8) {
-    let per_ms = units_per_ms(precision);
-    let per_day = per_ms * 86_400_000;
-    write_date(out, value.div_euclid(per_day));
+/// Date, separator and time.
+pub(crate) fn write_timestamp(out: &mut Vec<u8>, at: Instant, separator: u8) {
+    write_date(out, at.days);
     out.push(separator);
-    write_time(out, value.rem_euclid(per_day) * (1_000_000 / per_ms));
+    write_time(out, at.nanos);
 }
 
-/// The wall-clock time in a zone of an instant, both in the unit of the precision.
-pub(crate) fn wall_clock(value: i64, precision: u8, zone: chrono_tz::Tz) -> i64 {
+/// The wall-clock time in a zone of an instant.
+pub(crate) fn wall_clock(at: Instant, zone: chrono_tz::Tz) -> Instant {
     if zone == chrono_tz::Tz::UTC {
-        return value;
+        return at;
     }
-    let per_second = units_per_ms(precision) * 1_000;
-    let Some(instant) = DateTime::from_timestamp(value.div_euclid(per_second), 0) else { return value };
+    let seconds = at.days.saturating_mul(86_400).saturating_add(at.nanos / 1_000_000_000);
+    let Some(instant) = DateTime::from_timestamp(seconds, 0) else { return at };
     let offset = zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc();
-    value.saturating_add(i64::from(offset) * per_second)
+    let nanos = at.nanos + i64::from(offset) * 1_000_000_000;
+    Instant { days: at.days + nanos.div_euclid(NANOS_PER_DAY), nanos: nanos.rem_euclid(NANOS_PER_DAY) }
 }
 
 #[cfg(test)]
@@ -69,24 +68,26 @@ mod tests {
 
     #[test]
     fn fractions_lose_their_zeros() {
-        for (value, precision, expected) in [
-            (0, 3, "1970-01-01 00:00:00"),
-            (120, 3, "1970-01-01 00:00:00.12"),
-            (-1, 6, "1969-12-31 23:59:59.999999"),
-            (1_000_000_001, 9, "1970-01-01 00:00:01.000000001"),
-            (253_402_300_800_000, 3, "10000-01-01 00:00:00"),
+        for (days, nanos, expected) in [
+            (0, 0, "1970-01-01 00:00:00"),
+            (0, 120_000_000, "1970-01-01 00:00:00.12"),
+            (-1, NANOS_PER_DAY - 1_000, "1969-12-31 23:59:59.999999"),
+            (0, 1_000_000_001, "1970-01-01 00:00:01.000000001"),
+            (2_932_897, 0, "10000-01-01 00:00:00"),
         ] {
             let mut out = Vec::new();
-            write_timestamp(&mut out, value, precision, b' ');
+            write_timestamp(&mut out, Instant { days, nanos }, b' ');
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }
 
     #[test]
     fn zones_move_the_clock() {
-        let shanghai = chrono_tz::Tz::Asia__Shanghai;
-        assert_eq!(wall_clock(0, 3, shanghai), 8 * 3_600_000);
-        let berlin = chrono_tz::Tz::Europe__Berlin;
-        assert_eq!(wall_clock(1_720_000_000_000_000, 6, berlin), 1_720_007_200_000_000);
+        const HOUR: i64 = 3_600_000_000_000;
+        let (shanghai, new_york) = (chrono_tz::Tz::Asia__Shanghai, chrono_tz::Tz::America__New_York);
+        let at = |days, hours: i64| Instant { days, nanos: hours * HOUR };
+        assert_eq!(wall_clock(at(0, 0), shanghai), at(0, 8));
+        assert_eq!(wall_clock(at(19_907, 20), shanghai), at(19_908, 4));
+        assert_eq!(wall_clock(at(19_907, 2), new_york), at(19_906, 22));
     }
 }

@@ -1,17 +1,18 @@
 //! Columns of a chunk with their types resolved once, for writers that go row by row.
 
 use crate::json::escape;
+use crate::parse::Instant;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type,
     Int8Type, Int16Type, Int32Type, Int64Type, IntervalYearMonthType, Time32MillisecondType,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampMicrosecondType, TimestampMillisecondType,
 };
 use arrow_array::{Array, ArrayRef, BinaryViewArray, BooleanArray, StringViewArray};
 use arrow_buffer::NullBuffer;
-use arrow_schema::TimeUnit;
-use tidemill_types::arrow_type::time_unit;
+use tidemill_types::arrow_type::units_per_ms;
 use tidemill_types::map::map_keys;
+use tidemill_types::text::{DAY_MS, NANOS_PER_DAY};
 use tidemill_types::{Chunk, DataType, Schema, TypeKind};
 
 /// A column of a chunk with its type resolved.
@@ -34,8 +35,8 @@ pub(crate) enum Values<'a> {
     Decimal(&'a [i128], u8),
     Date(&'a [i32]),
     Time(&'a [i32]),
-    Timestamp(&'a [i64], u8),
-    Instant(&'a [i64], u8),
+    Timestamp(Stamps<'a>, u8),
+    Instant(Stamps<'a>, u8),
     Months(&'a [i32]),
     Millis(&'a [i64]),
     Text(&'a StringViewArray),
@@ -59,11 +60,38 @@ fn primitive<T: ArrowPrimitiveType>(array: &dyn Array) -> &[T::Native] {
     array.as_primitive::<T>().values()
 }
 
-fn timestamp_values(array: &dyn Array, precision: u8) -> &[i64] {
-    match time_unit(precision) {
-        TimeUnit::Second | TimeUnit::Millisecond => primitive::<TimestampMillisecondType>(array),
-        TimeUnit::Microsecond => primitive::<TimestampMicrosecondType>(array),
-        TimeUnit::Nanosecond => primitive::<TimestampNanosecondType>(array),
+/// The values of a column of timestamps.
+pub(crate) enum Stamps<'a> {
+    /// In a unit of which so many make a day.
+    Narrow(&'a [i64], i64),
+    /// In nanoseconds.
+    Wide(&'a [i128]),
+}
+
+impl<'a> Stamps<'a> {
+    fn of(array: &'a dyn Array, precision: u8) -> Self {
+        let per_day = units_per_ms(precision) * DAY_MS;
+        match precision {
+            0..=3 => Stamps::Narrow(primitive::<TimestampMillisecondType>(array), per_day),
+            4..=6 => Stamps::Narrow(primitive::<TimestampMicrosecondType>(array), per_day),
+            _ => Stamps::Wide(primitive::<Decimal128Type>(array)),
+        }
+    }
+
+    /// The value of a row.
+    #[inline]
+    pub fn at(&self, row: usize) -> Instant {
+        match self {
+            Stamps::Narrow(values, per_day) => Instant {
+                days: values[row].div_euclid(*per_day),
+                nanos: values[row].rem_euclid(*per_day) * (NANOS_PER_DAY / per_day),
+            },
+            Stamps::Wide(values) => {
+                const PER_DAY: i128 = NANOS_PER_DAY as i128;
+                let (days, nanos) = (values[row].div_euclid(PER_DAY), values[row].rem_euclid(PER_DAY));
+                Instant { days: days as i64, nanos: nanos as i64 }
+            }
+        }
     }
 }
 
@@ -82,12 +110,8 @@ impl<'a> Bound<'a> {
             TypeKind::Decimal { scale, .. } => Values::Decimal(primitive::<Decimal128Type>(array), *scale),
             TypeKind::Date => Values::Date(primitive::<Date32Type>(array)),
             TypeKind::Time(_) => Values::Time(primitive::<Time32MillisecondType>(array)),
-            TypeKind::Timestamp(precision) => {
-                Values::Timestamp(timestamp_values(array, *precision), *precision)
-            }
-            TypeKind::TimestampLtz(precision) => {
-                Values::Instant(timestamp_values(array, *precision), *precision)
-            }
+            TypeKind::Timestamp(precision) => Values::Timestamp(Stamps::of(array, *precision), *precision),
+            TypeKind::TimestampLtz(precision) => Values::Instant(Stamps::of(array, *precision), *precision),
             TypeKind::IntervalMonth => Values::Months(primitive::<IntervalYearMonthType>(array)),
             TypeKind::IntervalDay => Values::Millis(primitive::<DurationMillisecondType>(array)),
             TypeKind::Char(_) | TypeKind::Varchar(_) => Values::Text(array.as_string_view()),

@@ -6,7 +6,7 @@
 
 use crate::{Operator, OperatorContext, Output};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType};
+use arrow_array::types::{TimestampMicrosecondType, TimestampMillisecondType};
 use arrow_array::{Array, ArrayRef};
 use tidemill_plan::{EvalContext, Expr};
 use tidemill_state::{SharedValue, StateTable};
@@ -59,7 +59,7 @@ impl Watermark {
         let raw = match units {
             1 => values.as_primitive::<TimestampMillisecondType>().values(),
             1_000 => values.as_primitive::<TimestampMicrosecondType>().values(),
-            _ => values.as_primitive::<TimestampNanosecondType>().values(),
+            _ => return Err(Error::internal("a watermark of more than six digits")),
         };
         let mut ms: Vec<i64> = match units {
             1 => raw.to_vec(),

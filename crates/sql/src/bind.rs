@@ -53,7 +53,13 @@ pub(crate) struct Binder<'a> {
 
 impl<'a> Binder<'a> {
     pub(crate) fn new(session: &'a Session) -> Self {
-        Binder { session, plan: StreamPlan::default(), scans: HashMap::new(), common_tables: Vec::new(), view_depth: 0 }
+        Binder {
+            session,
+            plan: StreamPlan::default(),
+            scans: HashMap::new(),
+            common_tables: Vec::new(),
+            view_depth: 0,
+        }
     }
 
     /// Adds a node over inputs; the changelog mode and key are the caller's to know.
@@ -70,7 +76,13 @@ impl<'a> Binder<'a> {
     }
 
     /// Adds a node that gets its one input's rows in the same task.
-    fn push_forward(&mut self, operator: Operator, input: NodeId, schema: Schema, traits: NodeTraits) -> NodeId {
+    fn push_forward(
+        &mut self,
+        operator: Operator,
+        input: NodeId,
+        schema: Schema,
+        traits: NodeTraits,
+    ) -> NodeId {
         self.push(operator, vec![Input { node: input, exchange: Exchange::Forward }], schema, traits)
     }
 }

@@ -83,8 +83,11 @@ impl Catalog {
         self.get(&key).ok_or_else(|| {
             let diagnostic = Diagnostic::new(name.span(), format!("there is no table or view '{key}'"));
             match near(&key, self.names().iter().map(String::as_str)).as_slice() {
-                [] => diagnostic.with_hint("SHOW TABLES lists the tables and views; names are case-sensitive"),
-                near => diagnostic.with_hint(format!("did you mean {}? names are case-sensitive", quoted_or(near))),
+                [] => {
+                    diagnostic.with_hint("SHOW TABLES lists the tables and views; names are case-sensitive")
+                }
+                near => diagnostic
+                    .with_hint(format!("did you mean {}? names are case-sensitive", quoted_or(near))),
             }
         })
     }
@@ -98,8 +101,10 @@ impl Catalog {
             _ => &[CATALOG_DEFAULT, DATABASE_DEFAULT],
         };
         match before.iter().zip(known).find(|(part, known)| part.value != **known) {
-            Some((part, known)) => Err(Diagnostic::new(part.span, format!("there is no database or catalog '{}'", part.value))
-                .with_hint(format!("did you mean '{known}'?"))),
+            Some((part, known)) => {
+                Err(Diagnostic::new(part.span, format!("there is no database or catalog '{}'", part.value))
+                    .with_hint(format!("did you mean '{known}'?")))
+            }
             None if before.len() > 2 => Err(Diagnostic::new(name.span(), "a name has at most three parts")),
             None => Ok(last.value.clone()),
         }

@@ -61,7 +61,9 @@ impl Session {
             StatementKind::Explain(explain) => self.explain(explain).map(Outcome::Rows),
             StatementKind::Describe(describe) => self.describe(describe, statement.span).map(Outcome::Rows),
             StatementKind::Show(show) => self.show(show, statement.span).map(Outcome::Rows),
-            StatementKind::UseCatalog(name) if name.value == crate::catalog::CATALOG_DEFAULT => Ok(Outcome::Done(None)),
+            StatementKind::UseCatalog(name) if name.value == crate::catalog::CATALOG_DEFAULT => {
+                Ok(Outcome::Done(None))
+            }
             StatementKind::UseDatabase(name) if name.last().value == crate::catalog::DATABASE_DEFAULT => {
                 Ok(Outcome::Done(None))
             }

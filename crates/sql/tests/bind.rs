@@ -54,21 +54,54 @@ fn refusals_name_the_cause_and_a_way_out() {
         ("SELECT k, COUNT(*) FROM t;", "expression 'k' is not being grouped"),
         ("SELECT k FROM t WHERE COUNT(*) > 1;", "the aggregate COUNT can't stand here"),
         ("SELECT k FROM t WHERE v;", "the condition of WHERE is BIGINT, but must be BOOLEAN"),
-        ("INSERT INTO out_json SELECT k, COUNT(*) FROM t GROUP BY k;", "table sink 'out_json' doesn't support consuming update changes"),
+        (
+            "INSERT INTO out_json SELECT k, COUNT(*) FROM t GROUP BY k;",
+            "table sink 'out_json' doesn't support consuming update changes",
+        ),
         ("INSERT INTO out_json SELECT k FROM t;", "do not match: different number of columns"),
         ("INSERT INTO out_json SELECT k, k FROM t;", "incompatible types for sink column 'n' at position 2"),
-        ("SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(id), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end;", "requires the timecol is a time attribute type, but 'id' is INT"),
-        ("SELECT COUNT(*) FROM TABLE(HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '7' SECOND, INTERVAL '10' SECOND)) GROUP BY window_start, window_end;", "size must be an integral multiple of slide"),
-        ("SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '120' SECOND)) GROUP BY window_start, window_end;", "interval field value 120 exceeds precision of SECOND(2) field"),
-        ("SELECT TUMBLE_START(ts, INTERVAL '2' SECOND) FROM t GROUP BY TUMBLE(ts, INTERVAL '1' SECOND);", "TUMBLE_START must have a matching call of TUMBLE in GROUP BY"),
+        (
+            "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(id), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end;",
+            "requires the timecol is a time attribute type, but 'id' is INT",
+        ),
+        (
+            "SELECT COUNT(*) FROM TABLE(HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '7' SECOND, INTERVAL '10' SECOND)) GROUP BY window_start, window_end;",
+            "size must be an integral multiple of slide",
+        ),
+        (
+            "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '120' SECOND)) GROUP BY window_start, window_end;",
+            "interval field value 120 exceeds precision of SECOND(2) field",
+        ),
+        (
+            "SELECT TUMBLE_START(ts, INTERVAL '2' SECOND) FROM t GROUP BY TUMBLE(ts, INTERVAL '1' SECOND);",
+            "TUMBLE_START must have a matching call of TUMBLE in GROUP BY",
+        ),
         ("SELECT a.id FROM t AS a JOIN t AS b ON a.id = b.id;", "JOIN is not supported by this version"),
-        ("CREATE TABLE u (id INT, PRIMARY KEY (id)) WITH ('connector' = 'print');", "a primary key must be declared as NOT ENFORCED"),
-        ("CREATE TABLE u (ts TIMESTAMP, WATERMARK FOR ts AS ts) WITH ('connector' = 'print');", "invalid data type of time field for watermark definition"),
+        (
+            "CREATE TABLE u (id INT, PRIMARY KEY (id)) WITH ('connector' = 'print');",
+            "a primary key must be declared as NOT ENFORCED",
+        ),
+        (
+            "CREATE TABLE u (ts TIMESTAMP, WATERMARK FOR ts AS ts) WITH ('connector' = 'print');",
+            "invalid data type of time field for watermark definition",
+        ),
         ("CREATE TABLE t (id INT) WITH ('connector' = 'print');", "a table named 't' already exists"),
-        ("CREATE TABLE u (id INT, id INT) WITH ('connector' = 'print');", "a column named 'id' already exists"),
-        ("CREATE TABLE u (id INT) WITH ('connector' = 'fileystem'); SELECT * FROM u;", "there is no connector 'fileystem' | did you mean 'filesystem'?"),
-        ("CREATE TABLE u (id INT) WITH ('connector' = 'filesystem', 'pth' = 'x', 'format' = 'json'); SELECT * FROM u;", "has no option 'pth' | did you mean 'path'?"),
-        ("CREATE TABLE u (id INT) WITH ('connector' = 'filesystem', 'path' = 'x'); SELECT * FROM u;", "needs the option 'format'"),
+        (
+            "CREATE TABLE u (id INT, id INT) WITH ('connector' = 'print');",
+            "a column named 'id' already exists",
+        ),
+        (
+            "CREATE TABLE u (id INT) WITH ('connector' = 'fileystem'); SELECT * FROM u;",
+            "there is no connector 'fileystem' | did you mean 'filesystem'?",
+        ),
+        (
+            "CREATE TABLE u (id INT) WITH ('connector' = 'filesystem', 'pth' = 'x', 'format' = 'json'); SELECT * FROM u;",
+            "has no option 'pth' | did you mean 'path'?",
+        ),
+        (
+            "CREATE TABLE u (id INT) WITH ('connector' = 'filesystem', 'path' = 'x'); SELECT * FROM u;",
+            "needs the option 'format'",
+        ),
     ];
     for (text, wanted) in cases {
         let given = refusal(text);
@@ -85,22 +118,31 @@ fn only_needed_columns_are_read() {
 
 #[test]
 fn a_window_is_recognised_only_by_both_its_columns() {
-    let both = plan("SELECT window_end, k, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, k;");
+    let both = plan(
+        "SELECT window_end, k, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, k;",
+    );
     assert!(both.contains("window-aggregate") && !both.contains("window-assign"), "{both}");
-    let one = plan("SELECT window_end, k, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_end, k;");
+    let one = plan(
+        "SELECT window_end, k, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_end, k;",
+    );
     assert!(one.contains("window-assign") && one.contains("group-aggregate"), "{one}");
 }
 
 #[test]
 fn a_statement_set_reads_its_table_once() {
-    let text = plan("EXECUTE STATEMENT SET BEGIN INSERT INTO out_json SELECT k, v FROM t; INSERT INTO out_json SELECT k, 1 FROM t; END;");
+    let text = plan(
+        "EXECUTE STATEMENT SET BEGIN INSERT INTO out_json SELECT k, v FROM t; INSERT INTO out_json SELECT k, 1 FROM t; END;",
+    );
     assert_eq!(text.matches("table=t,").count(), 1, "{text}");
 }
 
 #[test]
 fn an_aggregate_tells_its_changes_and_its_state() {
     let text = plan("SELECT k, SUM(v) FROM t GROUP BY k HAVING SUM(v) > 3;");
-    assert!(text.contains("changelog=[I,UB,UA], upsert key=[k], state=one cell row per key, for ever"), "{text}");
+    assert!(
+        text.contains("changelog=[I,UB,UA], upsert key=[k], state=one cell row per key, for ever"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -112,7 +154,8 @@ fn show_create_table_can_be_read_back() {
 
 #[test]
 fn like_takes_over_what_it_is_told_to() {
-    let described = rows("CREATE TABLE u (n INT) WITH ('connector' = 'print') LIKE t (EXCLUDING ALL); DESCRIBE u;");
+    let described =
+        rows("CREATE TABLE u (n INT) WITH ('connector' = 'print') LIKE t (EXCLUDING ALL); DESCRIBE u;");
     let names: Vec<&str> = described.rows.iter().filter_map(|row| row[0].as_deref()).collect();
     assert_eq!(names, ["id", "k", "v", "r", "ts", "n"]);
     assert!(described.rows.iter().all(|row| row[5].is_none()), "the watermark stays behind");

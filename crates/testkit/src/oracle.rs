@@ -37,9 +37,20 @@ pub fn json_lines(rows: &[Row]) -> String {
     for (seq, row) in rows.iter().enumerate() {
         let number = |value: Option<i64>| value.map_or("null".to_string(), |value| value.to_string());
         let text = row.b.map_or("null".to_string(), |text| format!("\"{text}\""));
-        let ts = format!("1970-01-01 {:02}:{:02}:{:02}.{:03}", row.ts / 3_600_000, row.ts / 60_000 % 60, row.ts / 1_000 % 60, row.ts % 1_000);
-        writeln!(out, r#"{{"seq":{seq},"a":{},"b":{text},"v":{},"ts":"{ts}"}}"#, number(row.a), number(row.v))
-            .expect("strings take everything");
+        let ts = format!(
+            "1970-01-01 {:02}:{:02}:{:02}.{:03}",
+            row.ts / 3_600_000,
+            row.ts / 60_000 % 60,
+            row.ts / 1_000 % 60,
+            row.ts % 1_000
+        );
+        writeln!(
+            out,
+            r#"{{"seq":{seq},"a":{},"b":{text},"v":{},"ts":"{ts}"}}"#,
+            number(row.a),
+            number(row.v)
+        )
+        .expect("strings take everything");
     }
     out
 }
@@ -48,7 +59,8 @@ pub fn json_lines(rows: &[Row]) -> String {
 /// none below 1970 is ever given.
 pub fn answer(rows: &[Row], delay_ms: i64, sql: &str) -> rusqlite::Result<Folded> {
     let connection = Connection::open_in_memory()?;
-    connection.execute_batch("CREATE TABLE t (seq INTEGER, a INTEGER, b TEXT, v INTEGER, ts INTEGER, w INTEGER)")?;
+    connection
+        .execute_batch("CREATE TABLE t (seq INTEGER, a INTEGER, b TEXT, v INTEGER, ts INTEGER, w INTEGER)")?;
     let mut highest: Option<i64> = None;
     {
         let mut insert = connection.prepare("INSERT INTO t VALUES (?, ?, ?, ?, ?, ?)")?;

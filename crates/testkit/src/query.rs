@@ -40,7 +40,10 @@ fn aggregates(random: &mut Random) -> Vec<Aggregate> {
         ("AVG(v)".into(), "SUM(v) / COUNT(v)".into()),
         ("COUNT(DISTINCT v)".into(), "COUNT(DISTINCT v)".into()),
         (format!("SUM(v) FILTER (WHERE v > {limit})"), format!("SUM(v) FILTER (WHERE v > {limit})")),
-        (format!("COUNT(DISTINCT b) FILTER (WHERE v < {limit})"), format!("COUNT(DISTINCT b) FILTER (WHERE v < {limit})")),
+        (
+            format!("COUNT(DISTINCT b) FILTER (WHERE v < {limit})"),
+            format!("COUNT(DISTINCT b) FILTER (WHERE v < {limit})"),
+        ),
     ];
     let count = 1 + random.below(4);
     (0..count)
@@ -109,7 +112,9 @@ fn grouped(random: &mut Random) -> Question {
 fn nested(random: &mut Random) -> Question {
     let condition = condition(random);
     let outer = *random.pick(&["c", "a", "s"]);
-    let inner = format!("SELECT a, b, COUNT(*) AS c, SUM(v) AS s, MAX(v) AS m FROM t WHERE {condition} GROUP BY a, b");
+    let inner = format!(
+        "SELECT a, b, COUNT(*) AS c, SUM(v) AS s, MAX(v) AS m FROM t WHERE {condition} GROUP BY a, b"
+    );
     let aggregates = ["COUNT(*)", "SUM(c)", "MIN(s)", "MAX(m)", "COUNT(DISTINCT s)"];
     let flink = aggregates.join(", ");
     let sqlite = aggregates.map(text_of).join(", ");
@@ -132,8 +137,16 @@ fn windowed(random: &mut Random, span_ms: i64) -> Question {
     let shift = if offset == 0 { String::new() } else { format!(", {}", signed(offset)) };
     let (function, starts, end) = match (factor, random.below(2)) {
         (1, _) => (format!("TUMBLE(TABLE t, DESCRIPTOR(ts), {}{shift})", seconds(size)), slide, "s + size"),
-        (_, 0) => (format!("HOP(TABLE t, DESCRIPTOR(ts), {}, {}{shift})", seconds(slide), seconds(size)), slide, "s + size"),
-        _ => (format!("CUMULATE(TABLE t, DESCRIPTOR(ts), {}, {}{shift})", seconds(slide), seconds(size)), size, "e"),
+        (_, 0) => (
+            format!("HOP(TABLE t, DESCRIPTOR(ts), {}, {}{shift})", seconds(slide), seconds(size)),
+            slide,
+            "s + size",
+        ),
+        _ => (
+            format!("CUMULATE(TABLE t, DESCRIPTOR(ts), {}, {}{shift})", seconds(slide), seconds(size)),
+            size,
+            "e",
+        ),
     };
     let (flink, sqlite) = columns(&keys, &aggregates);
     // All windows that could hold a row: starts every `starts`, and for CUMULATE an end every `slide`.

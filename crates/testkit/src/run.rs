@@ -4,7 +4,9 @@ use crate::cut_file::CUT_FILE;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tidemill_engine::{Engine, EngineError, EngineOptions, JobSummary, ResultBatch, Script, Started, Variables};
+use tidemill_engine::{
+    Engine, EngineError, EngineOptions, JobSummary, ResultBatch, Script, Started, Variables,
+};
 
 /// How long a test job may be silent.
 const SILENCE_MAX: Duration = Duration::from_secs(60);

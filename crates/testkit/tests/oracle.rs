@@ -24,7 +24,10 @@ fn random_queries_equal_the_batch_answer() {
 /// The rows that only one side has, with how often.
 fn differences(given: &Folded, expected: &Folded) -> String {
     let lines = |name: &str, of: &Folded, other: &Folded| -> String {
-        of.iter().filter(|(row, count)| other.get(*row) != Some(count)).map(|(row, count)| format!("{name}: {count} x {row:?}\n")).collect()
+        of.iter()
+            .filter(|(row, count)| other.get(*row) != Some(count))
+            .map(|(row, count)| format!("{name}: {count} x {row:?}\n"))
+            .collect()
     };
     lines("given", given, expected) + &lines("expected", expected, given)
 }
@@ -54,7 +57,10 @@ fn check(seed: u64) {
         .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", question.sqlite));
     let given = run(&script, parallelism).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{script}"));
     let differences = differences(&given.rows, &expected);
-    assert!(differences.is_empty(), "TIDEMILL_SEED={seed} at parallelism {parallelism}\n{script}\n{differences}");
+    assert!(
+        differences.is_empty(),
+        "TIDEMILL_SEED={seed} at parallelism {parallelism}\n{script}\n{differences}"
+    );
     for operator in given.summaries.iter().flat_map(|summary| &summary.operators) {
         let gone = operator.forwarded + operator.absorbed + operator.filtered + operator.late + operator.bad;
         assert_eq!(operator.input, gone + operator.buffered, "TIDEMILL_SEED={seed}: {operator:?}");

@@ -2,7 +2,10 @@
 //!
 //! Text is `Utf8View` and bytes `BinaryView`, so that decoded strings stay where the input blob is.
 //! TIMESTAMP(p) is in milliseconds (p <= 3), microseconds (p <= 6) or nanoseconds; TIME in milliseconds.
+//! Nanoseconds in 64 bits end in 2262 and Flink's timestamps in 9999, so they lie in columns of 128 bit
+//! decimals. What to do with such a column follows from its Flink type, never from Arrow's.
 
+use crate::data_type::DECIMAL_PRECISION_MAX;
 use crate::{DataType, TypeKind};
 use arrow_schema::{DataType as Arrow, Field, Fields, IntervalUnit, TimeUnit};
 use std::sync::Arc;
@@ -25,6 +28,21 @@ pub fn units_per_ms(precision: u8) -> i64 {
     }
 }
 
+/// How many nanoseconds make a millisecond.
+pub const NANOS_PER_MS: i128 = 1_000_000;
+
+/// Whether timestamps of this precision are nanoseconds in 128 bits.
+pub fn is_wide(precision: u8) -> bool {
+    precision > 6
+}
+
+fn timestamp_type(precision: u8, zone: Option<Arc<str>>) -> Arrow {
+    match is_wide(precision) {
+        true => Arrow::Decimal128(DECIMAL_PRECISION_MAX, 0),
+        false => Arrow::Timestamp(time_unit(precision), zone),
+    }
+}
+
 /// The Arrow type of a column of this type. TIMESTAMP_LTZ carries the zone name `UTC`.
 pub fn arrow_type(data_type: &DataType) -> Arrow {
     match &data_type.kind {
@@ -41,8 +59,8 @@ pub fn arrow_type(data_type: &DataType) -> Arrow {
         TypeKind::Decimal { precision, scale } => Arrow::Decimal128(*precision, *scale as i8),
         TypeKind::Date => Arrow::Date32,
         TypeKind::Time(_) => Arrow::Time32(TimeUnit::Millisecond),
-        TypeKind::Timestamp(p) => Arrow::Timestamp(time_unit(*p), None),
-        TypeKind::TimestampLtz(p) => Arrow::Timestamp(time_unit(*p), Some("UTC".into())),
+        TypeKind::Timestamp(p) => timestamp_type(*p, None),
+        TypeKind::TimestampLtz(p) => timestamp_type(*p, Some("UTC".into())),
         TypeKind::IntervalMonth => Arrow::Interval(IntervalUnit::YearMonth),
         TypeKind::IntervalDay => Arrow::Duration(TimeUnit::Millisecond),
         TypeKind::Array(element) => Arrow::List(element_field(element)),

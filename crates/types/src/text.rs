@@ -5,6 +5,9 @@ use crate::arrow_type::units_per_ms;
 /// Milliseconds of a day.
 pub const DAY_MS: i64 = 86_400_000;
 
+/// Nanoseconds of a day.
+pub const NANOS_PER_DAY: i64 = DAY_MS * 1_000_000;
+
 /// Year, month (1-12) and day (1-31) of a day counted from 1970-01-01 (proleptic Gregorian).
 pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
     let shifted = days + 719_468; // days since 0000-03-01, so that leap days end a year
@@ -65,16 +68,27 @@ pub fn write_time(out: &mut Vec<u8>, ms_of_day: i64) {
 /// `yyyy-MM-dd HH:mm:ss[.fraction]` with exactly `precision` digits; `value` is in the unit of the
 /// precision (see [`crate::arrow_type::time_unit`]); `separator` stands between date and time.
 pub fn write_timestamp(out: &mut Vec<u8>, value: i64, precision: u8, separator: u8) {
-    let per_second = units_per_ms(precision) * 1_000;
-    let (seconds, fraction) = (value.div_euclid(per_second), value.rem_euclid(per_second));
-    write_date(out, seconds.div_euclid(86_400));
+    let per_day = units_per_ms(precision) * DAY_MS;
+    let nanos = value.rem_euclid(per_day) * (NANOS_PER_DAY / per_day);
+    write_moment(out, value.div_euclid(per_day), nanos, precision, separator);
+}
+
+/// The same of a timestamp in nanoseconds.
+pub fn write_wide_timestamp(out: &mut Vec<u8>, nanos: i128, precision: u8, separator: u8) {
+    let per_day = i128::from(NANOS_PER_DAY);
+    let (days, nanos) = (nanos.div_euclid(per_day), nanos.rem_euclid(per_day));
+    write_moment(out, days as i64, nanos as i64, precision, separator);
+}
+
+/// The same of a day and the nanoseconds of the day.
+pub fn write_moment(out: &mut Vec<u8>, days: i64, nanos: i64, precision: u8, separator: u8) {
+    write_date(out, days);
     out.push(separator);
-    write_time(out, seconds.rem_euclid(86_400) * 1_000);
+    write_time(out, nanos / 1_000_000);
     if precision > 0 {
         out.push(b'.');
-        let digits = per_second.ilog10() as u8;
-        let shown = fraction as u64 / 10u64.pow(u32::from(digits.saturating_sub(precision)));
-        write_padded(out, shown, usize::from(precision.min(digits)));
+        let fraction = (nanos % 1_000_000_000) as u64;
+        write_padded(out, fraction / 10u64.pow(9 - u32::from(precision)), precision.into());
     }
 }
 
@@ -131,6 +145,9 @@ mod tests {
         assert_eq!(text(|out| write_timestamp(out, -1, 3, b' ')), "1969-12-31 23:59:59.999");
         assert_eq!(text(|out| write_timestamp(out, 1_500, 0, b'T')), "1970-01-01T00:00:01");
         assert_eq!(text(|out| write_timestamp(out, 1_234_567, 4, b' ')), "1970-01-01 00:00:01.2345");
+        let last = (2_932_897 * i128::from(NANOS_PER_DAY)) - 1;
+        assert_eq!(text(|out| write_wide_timestamp(out, last, 9, b' ')), "9999-12-31 23:59:59.999999999");
+        assert_eq!(text(|out| write_wide_timestamp(out, -1, 7, b' ')), "1969-12-31 23:59:59.9999999");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use arrow_array::{ArrayRef, BooleanArray, ListArray, StructArray};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
 use arrow_schema::DataType as Arrow;
 use std::sync::Arc;
-use tidemill_types::arrow_type::{arrow_type, element_field, units_per_ms};
+use tidemill_types::arrow_type::{NANOS_PER_MS, arrow_type, element_field, is_wide, units_per_ms};
 use tidemill_types::map::map_array;
 use tidemill_types::text::DAY_MS;
 use tidemill_types::{DataType, TypeKind};
@@ -181,12 +181,17 @@ impl Field {
         max_past_ms: i64,
         random: &mut Random,
     ) -> ArrayRef {
-        let per_ms = match self.data_type.kind {
-            TypeKind::Timestamp(precision) | TypeKind::TimestampLtz(precision) => units_per_ms(precision),
-            _ => 1,
-        };
-        let instant = |_| (rows.now_ms - random.between(0, max_past_ms)) * per_ms;
-        fixed(&self.data_type, (0..rows.count).map(instant).collect::<Vec<_>>(), nulls)
+        let instants = (0..rows.count).map(|_| rows.now_ms - random.between(0, max_past_ms));
+        match self.data_type.kind {
+            TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) if is_wide(p) => {
+                let nanos = instants.map(|ms| i128::from(ms) * NANOS_PER_MS);
+                fixed(&self.data_type, nanos.collect::<Vec<_>>(), nulls)
+            }
+            TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) => {
+                fixed(&self.data_type, instants.map(|ms| ms * units_per_ms(p)).collect::<Vec<_>>(), nulls)
+            }
+            _ => fixed(&self.data_type, instants.collect::<Vec<_>>(), nulls),
+        }
     }
 
     fn texts(

@@ -16,7 +16,7 @@ use chrono_tz::Tz;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
-use tidemill_types::arrow_type::{arrow_type, units_per_ms};
+use tidemill_types::arrow_type::{NANOS_PER_MS, arrow_type, is_wide, units_per_ms};
 use tidemill_types::{DataType, Error, Result, Schema, TypeKind, text};
 
 /// Checks that a table has the partition column and that its type can name a folder.
@@ -54,10 +54,8 @@ pub(super) fn read_value(value: Option<&str>, data_type: &DataType, zone: Tz) ->
         TypeKind::Decimal { scale, .. } => fixed(data_type, vec![read_decimal(number, *scale)?], None),
         TypeKind::Date => fixed(data_type, vec![days(civil::parse_date(value)?)], None),
         TypeKind::Time(_) => fixed(data_type, vec![ms_of_day(civil::parse_time(value)?)], None),
-        TypeKind::Timestamp(p) => {
-            fixed(data_type, vec![units(civil::parse_timestamp(value)?.and_utc(), *p)], None)
-        }
-        TypeKind::TimestampLtz(p) => fixed(data_type, vec![read_instant(value, *p, zone)?], None),
+        TypeKind::Timestamp(p) => instant(civil::parse_timestamp(value)?.and_utc(), *p, data_type),
+        TypeKind::TimestampLtz(p) => instant(read_instant(value, zone)?, *p, data_type),
         _ => return None,
     })
 }
@@ -70,16 +68,20 @@ fn ms_of_day(time: NaiveTime) -> i32 {
     (time - NaiveTime::MIN).num_milliseconds() as i32
 }
 
-fn units(at: DateTime<chrono::Utc>, precision: u8) -> i64 {
+fn instant(at: DateTime<chrono::Utc>, precision: u8, data_type: &DataType) -> ArrayRef {
+    let (ms, nanos) = (at.timestamp_millis(), at.timestamp_subsec_nanos() % 1_000_000);
+    if is_wide(precision) {
+        return fixed(data_type, vec![i128::from(ms) * NANOS_PER_MS + i128::from(nanos)], None);
+    }
     let per_ms = units_per_ms(precision);
-    at.timestamp_millis() * per_ms + i64::from(at.timestamp_subsec_nanos() % 1_000_000) * per_ms / 1_000_000
+    fixed(data_type, vec![ms * per_ms + i64::from(nanos) * per_ms / 1_000_000], None)
 }
 
 /// `2024-05-01T10:00:00Z` as Flink writes instants; without the `Z` wall-clock time of the session zone.
-fn read_instant(value: &str, precision: u8, zone: Tz) -> Option<i64> {
+fn read_instant(value: &str, zone: Tz) -> Option<DateTime<chrono::Utc>> {
     match value.strip_suffix('Z') {
-        Some(utc) => Some(units(civil::parse_timestamp(utc)?.and_utc(), precision)),
-        None => Some(instant_ms(civil::parse_timestamp(value)?, zone) * units_per_ms(precision)),
+        Some(utc) => Some(civil::parse_timestamp(utc)?.and_utc()),
+        None => DateTime::from_timestamp_millis(instant_ms(civil::parse_timestamp(value)?, zone)),
     }
 }
 
@@ -133,6 +135,8 @@ pub(super) fn codes(column: &ArrayRef, data_type: &DataType) -> Result<Codes> {
             NaiveTime::from_num_seconds_from_midnight_opt(seconds, ms * 1_000_000)
                 .map_or_else(String::new, civil::write_time)
         }),
+        TypeKind::Timestamp(p) if is_wide(*p) => wide_timestamps(column, ""),
+        TypeKind::TimestampLtz(p) if is_wide(*p) => wide_timestamps(column, "Z"),
         TypeKind::Timestamp(p) => number_values(timestamps(column), |value| write_units(value, *p, "")),
         TypeKind::TimestampLtz(p) => number_values(timestamps(column), |value| write_units(value, *p, "Z")),
         other => return Err(Error::internal(format!("{other} was checked not to be a partition column"))),
@@ -147,11 +151,21 @@ fn timestamps(column: &ArrayRef) -> impl Iterator<Item = Option<i64>> {
     (0..values.len()).map(move |row| nulls.as_ref().is_none_or(|n| n.is_valid(row)).then(|| values[row]))
 }
 
+fn wide_timestamps(column: &ArrayRef, suffix: &str) -> Codes {
+    const PER_SECOND: i128 = NANOS_PER_MS * 1_000;
+    number_values(column.as_primitive::<Decimal128Type>().iter(), |value| {
+        write_seconds(value.div_euclid(PER_SECOND) as i64, value.rem_euclid(PER_SECOND) as u32, suffix)
+    })
+}
+
 fn write_units(value: i64, precision: u8, suffix: &str) -> String {
     let per_second = units_per_ms(precision) * 1_000;
     let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
-    let at: Option<NaiveDateTime> =
-        DateTime::from_timestamp(value.div_euclid(per_second), nanos as u32).map(|at| at.naive_utc());
+    write_seconds(value.div_euclid(per_second), nanos as u32, suffix)
+}
+
+fn write_seconds(seconds: i64, nanos: u32, suffix: &str) -> String {
+    let at: Option<NaiveDateTime> = DateTime::from_timestamp(seconds, nanos).map(|at| at.naive_utc());
     at.map_or_else(String::new, |at| civil::write_timestamp(at) + suffix)
 }
 
@@ -211,6 +225,8 @@ mod tests {
             (TypeKind::Timestamp(3), "2024-05-01T10:00"),
             (TypeKind::Timestamp(6), "2024-05-01T10:00:07.000120"),
             (TypeKind::TimestampLtz(3), "2024-05-01T10:00:07.120Z"),
+            (TypeKind::Timestamp(9), "9999-12-31T23:59:59.999999999"),
+            (TypeKind::TimestampLtz(9), "0001-01-01T10:00:07.000000120Z"),
         ];
         for (kind, text) in cases {
             let data_type = kind.clone().nullable();

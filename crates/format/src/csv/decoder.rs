@@ -239,17 +239,18 @@ fn push_text(column: &mut Column, text: &[u8]) -> Result<(), String> {
             let value = parse::decimal(trimmed, *precision, *scale);
             values.push_option(value.ok_or_else(|| misfit(text, "DECIMAL"))?);
         }
-        Column::Timestamp(values, precision, zoned) => {
+        Column::Timestamp(_, _, zoned) | Column::WideTimestamp(_, zoned) => {
             let suffix = if *zoned { Suffix::Zulu } else { Suffix::None };
             let strictness = if *zoned { Strictness::Clamp } else { Strictness::Short };
             let instant = parse::timestamp(trimmed, b' ', suffix, strictness);
-            let value = instant.and_then(|instant| instant.in_unit(*precision));
             let example = if *zoned {
                 "timestamp such as '2024-01-31 12:00:00.123Z'"
             } else {
                 "timestamp such as '2024-01-31 12:00:00.123'"
             };
-            values.push(value.ok_or_else(|| misfit(text, example))?);
+            if !instant.is_some_and(|instant| column.push_instant(instant)) {
+                return Err(misfit(text, example));
+            }
         }
         Column::Bytes(column) => {
             let bytes = STANDARD.decode(text).map_err(|_| misfit(text, "text in base64"))?;

@@ -135,9 +135,9 @@ fn write_plain(column: &Bound<'_>, row: usize, out: &mut Vec<u8>) {
         Values::Bytes(array) => write_base64(out, array.value(row)),
         Values::Date(values) => write_date(out, i64::from(values[row])),
         Values::Time(values) => write_time(out, i64::from(values[row]) * 1_000_000),
-        Values::Timestamp(values, precision) => write_timestamp(out, values[row], *precision, b' '),
-        Values::Instant(values, precision) => {
-            write_timestamp(out, values[row], *precision, b' ');
+        Values::Timestamp(values, _) => write_timestamp(out, values.at(row), b' '),
+        Values::Instant(values, _) => {
+            write_timestamp(out, values.at(row), b' ');
             out.push(b'Z');
         }
         _ => unreachable!("bare values were written before, other types refused"),

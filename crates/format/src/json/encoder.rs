@@ -5,6 +5,7 @@
 use super::options::{EncodeOptions, NullKey, Standard, check_type};
 use super::scan::equal_bytes;
 use crate::number::{write_double, write_float, write_integer, write_plain_decimal, write_stripped_decimal};
+use crate::parse::Instant;
 use crate::time_text::{wall_clock, write_date, write_time, write_timestamp};
 use crate::typed::{Bound, Fields, Values};
 use crate::{EncodeRequest, Encoder};
@@ -92,9 +93,9 @@ impl Bound<'_> {
             Values::Float64(values) => {
                 quoted_if(!values[row].is_finite(), out, |out| write_double(out, values[row]))
             }
-            Values::Timestamp(values, precision) => {
+            Values::Timestamp(values, _) => {
                 out.push(b'"');
-                write_timestamp(out, values[row], *precision, style.separator);
+                write_timestamp(out, values.at(row), style.separator);
                 out.push(b'"');
             }
             _ => return self.write_other(row, style, out),
@@ -116,9 +117,7 @@ impl Bound<'_> {
             Values::Decimal(values, scale) => write_decimal(out, values[row], *scale, style.decimals),
             Values::Date(values) => quoted(out, |out| write_date(out, i64::from(values[row]))),
             Values::Time(values) => quoted(out, |out| write_time(out, i64::from(values[row]) * 1_000_000)),
-            Values::Instant(values, precision) => quoted(out, |out| {
-                write_instant(out, values[row], *precision, style);
-            }),
+            Values::Instant(values, _) => quoted(out, |out| write_instant(out, values.at(row), style)),
             Values::Millis(values) if style.tagged_intervals => {
                 out.extend_from_slice(b"{\"$interval_ms\":");
                 write_integer(out, values[row]);
@@ -242,15 +241,13 @@ fn write_decimal(out: &mut Vec<u8>, unscaled: i128, scale: u8, form: Decimals) {
     }
 }
 
-fn write_instant(out: &mut Vec<u8>, value: i64, precision: u8, style: &Style) {
+fn write_instant(out: &mut Vec<u8>, at: Instant, style: &Style) {
     match style.zoned {
         Zoned::Zulu => {
-            write_timestamp(out, value, precision, style.separator);
+            write_timestamp(out, at, style.separator);
             out.push(b'Z');
         }
-        Zoned::Wall(zone) => {
-            write_timestamp(out, wall_clock(value, precision, zone), precision, style.separator)
-        }
+        Zoned::Wall(zone) => write_timestamp(out, wall_clock(at, zone), style.separator),
     }
 }
 

@@ -80,11 +80,13 @@ impl Column {
                 let value = parse::decimal(text, *precision, *scale);
                 values.push_option(value.ok_or_else(|| misfit(&scalar, "DECIMAL", at))?);
             }
-            Column::Timestamp(values, precision, zoned) => {
-                let instant = settings.timestamp(scalar.text(), *zoned);
-                let value = instant.and_then(|instant| instant.in_unit(*precision));
-                let example = || format!("timestamp such as '{}'", settings.timestamp_example(*zoned));
-                values.push(value.ok_or_else(|| misfit(&scalar, &example(), at))?);
+            Column::Timestamp(_, _, zoned) | Column::WideTimestamp(_, zoned) => {
+                let zoned = *zoned;
+                let instant = settings.timestamp(scalar.text(), zoned);
+                if !instant.is_some_and(|instant| self.push_instant(instant)) {
+                    let example = format!("timestamp such as '{}'", settings.timestamp_example(zoned));
+                    return Err(misfit(&scalar, &example, at));
+                }
             }
             Column::Bytes(column) => read_bytes(column, &scalar, at)?,
             _ => unreachable!("columns of other kinds were read above"),

@@ -14,6 +14,7 @@ use arrow_array::{Array, ArrayRef, StringViewArray};
 use arrow_buffer::NullBuffer;
 use std::sync::Arc;
 use tidemill_plan::{Accumulator, BindCall, BoundAggregate, UpdateBatch};
+use tidemill_types::arrow_type::is_wide;
 use tidemill_types::cells::{Multiset, multiset_entries};
 use tidemill_types::{CellKind, Cells, DataType, EncodedKeys, KeyEncoder, Result, TypeKind};
 
@@ -87,6 +88,7 @@ impl<const MAX: bool> Accumulator for Extreme<MAX> {
     fn cells(&self) -> Vec<CellKind> {
         let value = match self.returns.kind {
             TypeKind::Decimal { .. } => CellKind::I128,
+            TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) if is_wide(p) => CellKind::I128,
             TypeKind::Float | TypeKind::Double => CellKind::F64,
             _ => CellKind::I64,
         };

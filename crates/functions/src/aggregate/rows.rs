@@ -71,9 +71,9 @@ pub(super) enum Lanes<'a> {
     I16(&'a [i16]),
     /// INT, DATE, TIME, intervals of months.
     I32(&'a [i32]),
-    /// BIGINT, timestamps, intervals of milliseconds.
+    /// BIGINT, timestamps of at most six digits, intervals of milliseconds.
     I64(&'a [i64]),
-    /// DECIMAL.
+    /// DECIMAL, timestamps of more digits.
     I128(&'a [i128]),
     /// FLOAT.
     F32(&'a [f32]),
@@ -105,9 +105,6 @@ impl<'a> Lanes<'a> {
             Arrow::Timestamp(TimeUnit::Microsecond, _) => {
                 Lanes::I64(array.as_primitive::<TimestampMicrosecondType>().values())
             }
-            Arrow::Timestamp(TimeUnit::Nanosecond, _) => {
-                Lanes::I64(array.as_primitive::<TimestampNanosecondType>().values())
-            }
             other => unreachable!("aggregates of {other} are refused when bound"),
         }
     }
@@ -131,12 +128,8 @@ pub(super) fn integer_column(to: &DataType, values: Vec<i64>, nulls: Nulls) -> A
             let array = PrimitiveArray::<TimestampMillisecondType>::new(values.into(), nulls);
             Arc::new(array.with_timezone_opt(zone))
         }
-        Arrow::Timestamp(TimeUnit::Microsecond, zone) => {
-            let array = PrimitiveArray::<TimestampMicrosecondType>::new(values.into(), nulls);
-            Arc::new(array.with_timezone_opt(zone))
-        }
         Arrow::Timestamp(_, zone) => {
-            let array = PrimitiveArray::<TimestampNanosecondType>::new(values.into(), nulls);
+            let array = PrimitiveArray::<TimestampMicrosecondType>::new(values.into(), nulls);
             Arc::new(array.with_timezone_opt(zone))
         }
         _ => primitive::<Int64Type>(values, nulls),
@@ -151,7 +144,7 @@ pub(super) fn float_column(to: &DataType, values: Vec<f64>, nulls: Nulls) -> Arr
     }
 }
 
-/// A DECIMAL column.
+/// A column of DECIMAL or of timestamps of more than six digits.
 pub(super) fn decimal_column(to: &DataType, values: Vec<i128>, nulls: Nulls) -> ArrayRef {
     let array = PrimitiveArray::<Decimal128Type>::new(values.into(), nulls);
     Arc::new(array.with_data_type(arrow_type(to)))

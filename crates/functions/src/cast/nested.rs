@@ -6,8 +6,8 @@ use arrow_array::{Array, ListArray, StructArray};
 use arrow_schema::{DataType as Arrow, Fields};
 use std::sync::Arc;
 use tidemill_plan::SessionInfo;
-use tidemill_types::map::{map_array, map_keys};
 use tidemill_types::arrow_type::{arrow_type, element_field};
+use tidemill_types::map::{map_array, map_keys};
 use tidemill_types::{DataType, RowField, TypeKind};
 
 /// The cast between two constructed types, if their parts can be cast.

@@ -9,12 +9,11 @@ use crate::time_text::{parse_date, parse_time, parse_timestamp};
 use crate::zone;
 use arrow_array::ArrowPrimitiveType;
 use arrow_array::types::{
-    Date32Type, Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType,
+    Date32Type, Decimal128Type, Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType,
 };
 use chrono_tz::Tz;
 use tidemill_types::TypeKind;
-use tidemill_types::arrow_type::units_per_ms;
+use tidemill_types::arrow_type::{NANOS_PER_MS, units_per_ms};
 use tidemill_types::text::DAY_MS;
 
 /// Text to a date or time.
@@ -31,27 +30,47 @@ pub fn from_text(to: &TypeKind, zone: Tz) -> CastFn {
 }
 
 fn timestamp_from_text(to: &TypeKind, precision: u8, zone: Option<Tz>) -> CastFn {
-    let units = units_per_ms(precision);
-    let step = fraction_step(precision);
     let parse = move |text: &str| {
         let (local_ms, nanos) = parse_timestamp(text)?;
-        let ms = zone.map_or(local_ms, |zone| zone::from_local_ms(zone, local_ms));
+        Some((zone.map_or(local_ms, |zone| zone::from_local_ms(zone, local_ms)), nanos))
+    };
+    let (units, step) = (units_per_ms(precision), fraction_step(precision));
+    let narrow = move |text: &str| {
+        let (ms, nanos) = parse(text)?;
         let fraction = i64::from(nanos) * units / 1_000_000;
         Some(cut(ms.checked_mul(units)?.checked_add(fraction)?, step))
     };
-    match units {
-        1 => text::parsed::<Num<TimestampMillisecondType>>(to, parse),
-        1_000 => text::parsed::<Num<TimestampMicrosecondType>>(to, parse),
-        _ => text::parsed::<Num<TimestampNanosecondType>>(to, parse),
+    match precision {
+        0..=3 => text::parsed::<Num<TimestampMillisecondType>>(to, narrow),
+        4..=6 => text::parsed::<Num<TimestampMicrosecondType>>(to, narrow),
+        _ => text::parsed::<Num<Decimal128Type>>(to, move |text| {
+            let (ms, nanos) = parse(text)?;
+            Some(wide_cut(wide(ms) + i128::from(nanos), precision))
+        }),
     }
 }
 
-/// How many of its stored units the last digit of a precision counts.
+/// Milliseconds as a timestamp of more than six digits.
+fn wide(ms: i64) -> i128 {
+    i128::from(ms) * NANOS_PER_MS
+}
+
+/// The whole milliseconds of a timestamp of more than six digits.
+fn wide_ms(nanos: i128) -> i64 {
+    nanos.div_euclid(NANOS_PER_MS) as i64
+}
+
+/// Drops what is finer than a precision.
+fn wide_cut(nanos: i128, precision: u8) -> i128 {
+    nanos - nanos % 10i128.pow(9 - u32::from(precision))
+}
+
+/// How many of its stored units the last digit of a precision of at most six counts.
 fn fraction_step(precision: u8) -> i64 {
     let stored = match precision {
         0..=3 => 3,
         4..=6 => 6,
-        _ => 9,
+        _ => u32::from(precision),
     };
     10i64.pow(stored - u32::from(precision))
 }
@@ -82,29 +101,31 @@ pub fn between(from: &TypeKind, to: &TypeKind, zone: Tz) -> Option<CastFn> {
 }
 
 fn from_days(to: &TypeKind, precision: u8, zone: Option<Tz>) -> CastFn {
-    let units = units_per_ms(precision);
-    let at = move |day: i32| {
-        let local = i64::from(day) * DAY_MS;
-        zone.map_or(local, |zone| zone::from_local_ms(zone, local)).wrapping_mul(units)
-    };
-    match units {
-        1 => number::mapped::<Date32Type, TimestampMillisecondType>(to, at),
-        1_000 => number::mapped::<Date32Type, TimestampMicrosecondType>(to, at),
-        _ => number::mapped::<Date32Type, TimestampNanosecondType>(to, at),
-    }
+    from_ms::<Date32Type>(to, precision, zone, |day| i64::from(day) * DAY_MS)
 }
 
 fn from_time(to: &TypeKind, precision: u8, zone: Option<Tz>) -> CastFn {
-    type Time = Time32MillisecondType;
+    from_ms::<Time32MillisecondType>(to, precision, zone, i64::from)
+}
+
+/// To a timestamp from what is milliseconds on the wall clock.
+fn from_ms<I: ArrowPrimitiveType>(
+    to: &TypeKind,
+    precision: u8,
+    zone: Option<Tz>,
+    local: fn(I::Native) -> i64,
+) -> CastFn {
     let units = units_per_ms(precision);
-    let at = move |time: i32| {
-        let local = i64::from(time);
-        zone.map_or(local, |zone| zone::from_local_ms(zone, local)).wrapping_mul(units)
+    let ms = move |value: I::Native| {
+        let local = local(value);
+        zone.map_or(local, |zone| zone::from_local_ms(zone, local))
     };
-    match units {
-        1 => number::mapped::<Time, TimestampMillisecondType>(to, at),
-        1_000 => number::mapped::<Time, TimestampMicrosecondType>(to, at),
-        _ => number::mapped::<Time, TimestampNanosecondType>(to, at),
+    match precision {
+        0..=3 => number::mapped::<I, TimestampMillisecondType>(to, ms),
+        4..=6 => {
+            number::mapped::<I, TimestampMicrosecondType>(to, move |value| ms(value).wrapping_mul(units))
+        }
+        _ => number::mapped::<I, Decimal128Type>(to, move |value| wide(ms(value))),
     }
 }
 
@@ -113,45 +134,56 @@ fn local(zone: Option<Tz>, ms: i64) -> i64 {
 }
 
 fn to_days(precision: u8, zone: Option<Tz>) -> CastFn {
-    let day =
-        move |value: i64| local(zone, value.div_euclid(units_per_ms(precision))).div_euclid(DAY_MS) as i32;
-    from_timestamp::<Date32Type>(&TypeKind::Date, precision, day)
+    to_part::<Date32Type>(&TypeKind::Date, precision, zone, |ms| ms.div_euclid(DAY_MS) as i32)
 }
 
 fn to_time(to: &TypeKind, precision: u8, zone: Option<Tz>) -> CastFn {
-    let time =
-        move |value: i64| local(zone, value.div_euclid(units_per_ms(precision))).rem_euclid(DAY_MS) as i32;
-    from_timestamp::<Time32MillisecondType>(to, precision, move |value| time(value) / 1_000 * 1_000)
+    to_part::<Time32MillisecondType>(to, precision, zone, |ms| ms.rem_euclid(DAY_MS) as i32 / 1_000 * 1_000)
 }
 
-fn from_timestamp<O: ArrowPrimitiveType>(
+/// From a timestamp what milliseconds on the wall clock say.
+fn to_part<O: ArrowPrimitiveType>(
     to: &TypeKind,
     precision: u8,
-    f: impl Fn(i64) -> O::Native + Send + Sync + 'static,
+    zone: Option<Tz>,
+    part: fn(i64) -> O::Native,
 ) -> CastFn {
+    let units = units_per_ms(precision);
+    let narrow = move |value: i64| part(local(zone, value.div_euclid(units)));
     match precision {
-        0..=3 => number::mapped::<TimestampMillisecondType, O>(to, f),
-        4..=6 => number::mapped::<TimestampMicrosecondType, O>(to, f),
-        _ => number::mapped::<TimestampNanosecondType, O>(to, f),
+        0..=3 => number::mapped::<TimestampMillisecondType, O>(to, narrow),
+        4..=6 => number::mapped::<TimestampMicrosecondType, O>(to, narrow),
+        _ => number::mapped::<Decimal128Type, O>(to, move |value| part(local(zone, wide_ms(value)))),
     }
 }
 
 /// Between timestamps; `ms` maps the milliseconds and leaves the finer digits alone.
 fn timestamps(to: &TypeKind, p: u8, q: u8, ms: impl Fn(i64) -> i64 + Copy + Send + Sync + 'static) -> CastFn {
-    let (from_units, to_units) = (units_per_ms(p), units_per_ms(q));
-    let step = fraction_step(q);
-    let narrower = q < p;
-    let f = move |value: i64| {
+    let (from_units, to_units, step) = (units_per_ms(p), units_per_ms(q), fraction_step(q));
+    let moved = move |value: i64| {
         let rest = value.rem_euclid(from_units);
-        let moved = ms(value.div_euclid(from_units)).wrapping_mul(from_units).wrapping_add(rest);
-        if !narrower {
-            return moved.wrapping_mul(to_units / from_units);
-        }
-        cut(moved / (from_units / to_units), step)
+        ms(value.div_euclid(from_units)).wrapping_mul(from_units).wrapping_add(rest)
     };
-    match to_units {
-        1 => from_timestamp::<TimestampMillisecondType>(to, p, f),
-        1_000 => from_timestamp::<TimestampMicrosecondType>(to, p, f),
-        _ => from_timestamp::<TimestampNanosecondType>(to, p, f),
+    let narrow = move |value: i64| match q < p {
+        false => moved(value).wrapping_mul(to_units / from_units),
+        true => cut(moved(value) / (from_units / to_units), step),
+    };
+    let widened = move |value: i64| i128::from(moved(value)) * (NANOS_PER_MS / i128::from(from_units));
+    let wide_moved = move |value: i128| wide(ms(wide_ms(value))) + value.rem_euclid(NANOS_PER_MS);
+    let narrowed =
+        move |value: i128| cut((wide_moved(value) / (NANOS_PER_MS / i128::from(to_units))) as i64, step);
+    type Ms = TimestampMillisecondType;
+    type Us = TimestampMicrosecondType;
+    type Wide = Decimal128Type;
+    match (p, q) {
+        (0..=3, 0..=3) => number::mapped::<Ms, Ms>(to, narrow),
+        (0..=3, 4..=6) => number::mapped::<Ms, Us>(to, narrow),
+        (0..=3, _) => number::mapped::<Ms, Wide>(to, widened),
+        (4..=6, 0..=3) => number::mapped::<Us, Ms>(to, narrow),
+        (4..=6, 4..=6) => number::mapped::<Us, Us>(to, narrow),
+        (4..=6, _) => number::mapped::<Us, Wide>(to, widened),
+        (_, 0..=3) => number::mapped::<Wide, Ms>(to, narrowed),
+        (_, 4..=6) => number::mapped::<Wide, Us>(to, narrowed),
+        _ => number::mapped::<Wide, Wide>(to, move |value| wide_cut(wide_moved(value), q)),
     }
 }

@@ -9,15 +9,15 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type,
     Int32Type, Int64Type, IntervalYearMonthType, Time32MillisecondType, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType,
+    TimestampMillisecondType,
 };
 use arrow_array::{Array, ArrayRef};
 use chrono_tz::Tz;
 use std::fmt::Write;
 use std::sync::Arc;
-use tidemill_types::arrow_type::units_per_ms;
+use tidemill_types::arrow_type::{NANOS_PER_MS, is_wide, units_per_ms};
 use tidemill_types::map::map_entries;
-use tidemill_types::text::{write_date, write_decimal, write_time, write_timestamp};
+use tidemill_types::text::{write_date, write_decimal, write_time, write_timestamp, write_wide_timestamp};
 use tidemill_types::{DataType, TypeKind};
 
 /// The cast of any type to text.
@@ -116,6 +116,16 @@ fn write_datetime(out: &mut String, kind: &TypeKind, array: &dyn Array, row: usi
             let time = array.as_primitive::<Time32MillisecondType>().value(row);
             write_bytes(out, |bytes| write_time(bytes, time.into()));
         }
+        TypeKind::Timestamp(p) if is_wide(*p) => {
+            let nanos = array.as_primitive::<Decimal128Type>().value(row);
+            write_bytes(out, |bytes| write_wide_timestamp(bytes, nanos, *p, b' '));
+        }
+        TypeKind::TimestampLtz(p) if is_wide(*p) => {
+            let nanos = array.as_primitive::<Decimal128Type>().value(row);
+            let offset = zone::offset_ms(zone, nanos.div_euclid(NANOS_PER_MS) as i64);
+            let local = nanos + i128::from(offset) * NANOS_PER_MS;
+            write_bytes(out, |bytes| write_wide_timestamp(bytes, local, *p, b' '));
+        }
         TypeKind::Timestamp(p) => {
             write_bytes(out, |bytes| write_timestamp(bytes, timestamp(array, *p, row), *p, b' '));
         }
@@ -128,12 +138,11 @@ fn write_datetime(out: &mut String, kind: &TypeKind, array: &dyn Array, row: usi
     }
 }
 
-/// The stored value of a timestamp of any precision.
-pub fn timestamp(array: &dyn Array, precision: u8, row: usize) -> i64 {
+/// The stored value of a timestamp of at most six digits.
+fn timestamp(array: &dyn Array, precision: u8, row: usize) -> i64 {
     match precision {
         0..=3 => array.as_primitive::<TimestampMillisecondType>().value(row),
-        4..=6 => array.as_primitive::<TimestampMicrosecondType>().value(row),
-        _ => array.as_primitive::<TimestampNanosecondType>().value(row),
+        _ => array.as_primitive::<TimestampMicrosecondType>().value(row),
     }
 }
 

@@ -11,8 +11,8 @@ use arrow_array::{Array, ArrayRef, ListArray, StructArray};
 use arrow_schema::DataType as Arrow;
 use std::sync::Arc;
 use tidemill_plan::{BindCall, BoundScalar, Datum, EvalContext, FunctionRegistry};
-use tidemill_types::map::map_keys;
 use tidemill_types::arrow_type::{arrow_type, element_field};
+use tidemill_types::map::map_keys;
 use tidemill_types::{DataType, Error, Result, RowField, TypeKind};
 
 /// Adds the functions.

@@ -1,10 +1,10 @@
 //! TIMESTAMPADD, TIMESTAMPDIFF and OVERLAPS.
 
-use super::times::{Times, map_times, per_ms};
+use super::times::{Times, map_fine_times, map_times, per_ms};
 use super::unit::{DAY_MS, Unit, add_months};
-use crate::operators::interval::months_between;
 use crate::bind::{Binding, Closure, Form, Gives, Want, declare};
 use crate::lane::{Flag, I64, Reader, map_rows};
+use crate::operators::interval::months_between;
 use std::sync::Arc;
 use tidemill_plan::{BindCall, BoundScalar, FunctionRegistry, Kernel, ScalarFunction};
 use tidemill_types::{Error, Result, TypeKind};
@@ -43,7 +43,7 @@ fn add_kernel(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
     let per_ms = per_ms(&kind);
     Ok(Closure::total(&kind.clone(), move |args, ctx| {
         let (counts, times) = (Reader::<I64>::new(&args[1]), Times::new(&args[2]));
-        map_times(&kind, args, ctx, |row| {
+        map_fine_times(&kind, args, ctx, |row| {
             let (Some(count), Some(raw)) = (counts.get(row), times.raw(row)) else { return Ok(None) };
             let sum = match (fixed, per_ms) {
                 (Some(ms), 0) => raw.wrapping_add(count.wrapping_mul(ms / DAY_MS)),
@@ -58,7 +58,8 @@ fn add_kernel(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
                     days * day + raw.rem_euclid(day)
                 }
             };
-            Ok(Some(if matches!(kind, TypeKind::Time(_)) { sum.rem_euclid(DAY_MS) } else { sum }))
+            let sum = if matches!(kind, TypeKind::Time(_)) { sum.rem_euclid(DAY_MS) } else { sum };
+            Ok(Some((sum, times.finer(row))))
         })
     }))
 }

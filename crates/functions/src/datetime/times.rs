@@ -9,7 +9,7 @@ use arrow_schema::{DataType as Arrow, TimeUnit};
 use std::borrow::Cow;
 use std::sync::Arc;
 use tidemill_plan::{Datum, EvalContext};
-use tidemill_types::arrow_type::{arrow_type, units_per_ms};
+use tidemill_types::arrow_type::{NANOS_PER_MS, arrow_type, is_wide, units_per_ms};
 use tidemill_types::zone::ZoneShift;
 use tidemill_types::{DataType, Result, TypeKind};
 
@@ -22,6 +22,9 @@ pub(super) struct Times<'a> {
     stride: usize,
     /// How many units make a millisecond; 0 if a unit is a day.
     per_ms: i64,
+    /// The nanoseconds beyond the milliseconds of timestamps of more than six digits, whose unit is the
+    /// millisecond here.
+    finer: Vec<u32>,
 }
 
 impl<'a> Times<'a> {
@@ -30,7 +33,7 @@ impl<'a> Times<'a> {
         let array = datum.array();
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
         let (values, per_ms) = values_of(array.as_ref());
-        Times { values, nulls, stride: datum.stride(), per_ms }
+        Times { values, nulls, stride: datum.stride(), per_ms, finer: finer_of(array.as_ref()) }
     }
 
     /// The value of a row in its own unit, unless NULL.
@@ -54,10 +57,16 @@ impl<'a> Times<'a> {
         })
     }
 
+    /// The nanoseconds of a row beyond its unit.
+    #[inline]
+    pub(super) fn finer(&self, row: usize) -> u32 {
+        self.finer.get(row * self.stride).copied().unwrap_or(0)
+    }
+
     /// Milliseconds, rounded down, and the nanoseconds beyond them.
     pub(super) fn ms_and_nanos(&self, row: usize) -> Option<(i64, u32)> {
         let nanos = match self.per_ms {
-            0 | 1 => 0,
+            0 | 1 => i64::from(self.finer(row)),
             per_ms => self.raw(row)?.rem_euclid(per_ms) * (1_000_000 / per_ms),
         };
         Some((self.ms(row)?, nanos as u32))
@@ -77,18 +86,28 @@ fn values_of(array: &dyn Array) -> (Cow<'_, [i64]>, i64) {
         Arrow::Timestamp(TimeUnit::Microsecond, _) => {
             (Cow::Borrowed(array.as_primitive::<TimestampMicrosecondType>().values()), 1_000)
         }
-        Arrow::Timestamp(TimeUnit::Nanosecond, _) => {
-            (Cow::Borrowed(array.as_primitive::<TimestampNanosecondType>().values()), 1_000_000)
+        Arrow::Decimal128(..) => {
+            let nanos = array.as_primitive::<Decimal128Type>().values();
+            (Cow::Owned(nanos.iter().map(|value| value.div_euclid(NANOS_PER_MS) as i64).collect()), 1)
         }
         other => unreachable!("a column of {other} was bound as a date or time"),
     }
 }
 
-/// The units of a millisecond in a type; 0 for DATE.
+/// The nanoseconds beyond the milliseconds; nothing for types that have none or are in microseconds.
+fn finer_of(array: &dyn Array) -> Vec<u32> {
+    match array.as_primitive_opt::<Decimal128Type>() {
+        Some(nanos) => nanos.values().iter().map(|value| value.rem_euclid(NANOS_PER_MS) as u32).collect(),
+        None => Vec::new(),
+    }
+}
+
+/// The units of a millisecond in a type; 0 for DATE. Timestamps of more than six digits are computed in
+/// milliseconds, see [`Times::finer`].
 pub(super) fn per_ms(kind: &TypeKind) -> i64 {
     match kind {
         TypeKind::Date => 0,
-        TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) => units_per_ms(*p),
+        TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) if !is_wide(*p) => units_per_ms(*p),
         _ => 1,
     }
 }
@@ -96,6 +115,27 @@ pub(super) fn per_ms(kind: &TypeKind) -> i64 {
 /// A column of a date or time type from integers of its unit.
 pub(super) fn column(kind: &TypeKind, values: Vec<Option<i64>>) -> ArrayRef {
     let arrow = arrow_type(&DataType { kind: kind.clone(), nullable: true });
+    match arrow {
+        Arrow::Decimal128(..) => {
+            fine_column(kind, values.into_iter().map(|value| value.map(|value| (value, 0))).collect())
+        }
+        arrow => narrow_column(arrow, values),
+    }
+}
+
+/// The same with the nanoseconds beyond the unit.
+fn fine_column(kind: &TypeKind, values: Vec<Option<(i64, u32)>>) -> ArrayRef {
+    let arrow = arrow_type(&DataType { kind: kind.clone(), nullable: true });
+    if !matches!(arrow, Arrow::Decimal128(..)) {
+        return narrow_column(arrow, values.into_iter().map(|value| value.map(|(value, _)| value)).collect());
+    }
+    let nulls: NullBuffer = values.iter().map(Option::is_some).collect();
+    let values = values.into_iter().map(Option::unwrap_or_default);
+    let nanos = values.map(|(ms, finer)| i128::from(ms) * NANOS_PER_MS + i128::from(finer));
+    build::<Decimal128Type>(nanos.collect(), Some(nulls), arrow)
+}
+
+fn narrow_column(arrow: Arrow, values: Vec<Option<i64>>) -> ArrayRef {
     let nulls: NullBuffer = values.iter().map(Option::is_some).collect();
     let values = values.into_iter().map(Option::unwrap_or_default);
     let nulls = Some(nulls).filter(|nulls| nulls.null_count() > 0);
@@ -105,10 +145,7 @@ pub(super) fn column(kind: &TypeKind, values: Vec<Option<i64>>) -> ArrayRef {
         Arrow::Timestamp(TimeUnit::Millisecond, _) => {
             build::<TimestampMillisecondType>(values.collect(), nulls, arrow)
         }
-        Arrow::Timestamp(TimeUnit::Microsecond, _) => {
-            build::<TimestampMicrosecondType>(values.collect(), nulls, arrow)
-        }
-        Arrow::Timestamp(..) => build::<TimestampNanosecondType>(values.collect(), nulls, arrow),
+        Arrow::Timestamp(..) => build::<TimestampMicrosecondType>(values.collect(), nulls, arrow),
         Arrow::Int32 => build::<Int32Type>(values.map(|v| v as i32).collect(), nulls, arrow),
         _ => build::<Int64Type>(values.collect(), nulls, arrow),
     }
@@ -128,6 +165,18 @@ pub(super) fn map_times(
     let rows = crate::lane::row_count(args, ctx);
     let values = (0..rows).map(each).collect::<Result<Vec<_>>>()?;
     Ok(crate::lane::as_datum(args, column(kind, values)))
+}
+
+/// The same with the nanoseconds beyond the unit.
+pub(super) fn map_fine_times(
+    kind: &TypeKind,
+    args: &[Datum],
+    ctx: &EvalContext<'_>,
+    each: impl FnMut(usize) -> Result<Option<(i64, u32)>>,
+) -> Result<Datum> {
+    let rows = crate::lane::row_count(args, ctx);
+    let values = (0..rows).map(each).collect::<Result<Vec<_>>>()?;
+    Ok(crate::lane::as_datum(args, fine_column(kind, values)))
 }
 
 /// How a type's values stand to the wall clock: TIMESTAMP_LTZ is shifted into the session zone.

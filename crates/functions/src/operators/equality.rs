@@ -8,7 +8,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type,
     Int32Type, Int64Type, IntervalYearMonthType, Time32MillisecondType, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType,
+    TimestampMillisecondType,
 };
 use arrow_schema::{DataType as Arrow, TimeUnit};
 
@@ -33,8 +33,7 @@ pub fn encode(array: &dyn Array, index: usize, out: &mut Vec<u8>) {
         Arrow::Date32 => primitive!(Date32Type),
         Arrow::Time32(_) => primitive!(Time32MillisecondType),
         Arrow::Timestamp(TimeUnit::Millisecond, _) => primitive!(TimestampMillisecondType),
-        Arrow::Timestamp(TimeUnit::Microsecond, _) => primitive!(TimestampMicrosecondType),
-        Arrow::Timestamp(..) => primitive!(TimestampNanosecondType),
+        Arrow::Timestamp(..) => primitive!(TimestampMicrosecondType),
         Arrow::Interval(_) => primitive!(IntervalYearMonthType),
         Arrow::Duration(_) => primitive!(DurationMillisecondType),
         Arrow::Float32 => {

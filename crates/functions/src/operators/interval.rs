@@ -9,14 +9,14 @@ use crate::lane::{Lane, Num, map2};
 use crate::zone;
 use arrow_array::ArrowPrimitiveType;
 use arrow_array::types::{
-    Date32Type, DurationMillisecondType, Float64Type, Int64Type, IntervalYearMonthType,
-    Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    Date32Type, Decimal128Type, DurationMillisecondType, Float64Type, Int64Type, IntervalYearMonthType,
+    Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType,
 };
 use std::sync::Arc;
 use tidemill_plan::{
     BindCall, BoundScalar, Datum, EvalContext, FunctionRegistry, Kernel, ScalarFunction, SessionInfo,
 };
-use tidemill_types::arrow_type::units_per_ms;
+use tidemill_types::arrow_type::{NANOS_PER_MS, units_per_ms};
 use tidemill_types::text::{DAY_MS, civil_from_days, days_from_civil, days_in_month};
 use tidemill_types::{DataType, Result, TypeKind};
 
@@ -150,12 +150,14 @@ fn shift(
         TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) => {
             let zone = matches!(time, TypeKind::TimestampLtz(_)).then_some(session.zone);
             let units = units_per_ms(*p);
-            match units {
-                1 => shift_timestamp::<TimestampMillisecondType>(time, months, sign, swapped, units, zone),
-                1_000 => {
+            match p {
+                0..=3 => {
+                    shift_timestamp::<TimestampMillisecondType>(time, months, sign, swapped, units, zone)
+                }
+                4..=6 => {
                     shift_timestamp::<TimestampMicrosecondType>(time, months, sign, swapped, units, zone)
                 }
-                _ => shift_timestamp::<TimestampNanosecondType>(time, months, sign, swapped, units, zone),
+                _ => shift_wide_timestamp(time, months, sign, swapped, zone),
             }
         }
         _ => unreachable!("only dates and times are shifted"),
@@ -176,16 +178,40 @@ fn shift_timestamp<T: ArrowPrimitiveType<Native = i64>>(
         });
     }
     shifted::<T, Months>(kind, swapped, move |time, months| {
-        let months = sign * i64::from(months);
-        Some(match zone {
-            None => timestamp_add_months(time, months, units),
-            Some(zone) => {
-                let (ms, rest) = (time.div_euclid(units), time.rem_euclid(units));
-                let local = timestamp_add_months(zone::to_local_ms(zone, ms), months, 1);
-                zone::from_local_ms(zone, local) * units + rest
-            }
-        })
+        let (ms, rest) = (time.div_euclid(units), time.rem_euclid(units));
+        Some(ms_add_months(ms, sign * i64::from(months), zone).wrapping_mul(units).wrapping_add(rest))
     })
+}
+
+/// The same for timestamps of more than six digits.
+fn shift_wide_timestamp(
+    kind: &TypeKind,
+    months: bool,
+    sign: i64,
+    swapped: bool,
+    zone: Option<chrono_tz::Tz>,
+) -> Arc<dyn Kernel> {
+    if !months {
+        return shifted::<Decimal128Type, Millis>(kind, swapped, move |time, ms| {
+            Some(time + i128::from(sign) * i128::from(ms) * NANOS_PER_MS)
+        });
+    }
+    shifted::<Decimal128Type, Months>(kind, swapped, move |time, months| {
+        let (ms, rest) = (time.div_euclid(NANOS_PER_MS), time.rem_euclid(NANOS_PER_MS));
+        let ms = ms_add_months(ms as i64, sign * i64::from(months), zone);
+        Some(i128::from(ms) * NANOS_PER_MS + rest)
+    })
+}
+
+/// Milliseconds so many months later on the calendar of a zone.
+fn ms_add_months(ms: i64, months: i64, zone: Option<chrono_tz::Tz>) -> i64 {
+    match zone {
+        None => timestamp_add_months(ms, months, 1),
+        Some(zone) => {
+            let local = timestamp_add_months(zone::to_local_ms(zone, ms), months, 1);
+            zone::from_local_ms(zone, local)
+        }
+    }
 }
 
 fn shifted<T, S>(

@@ -10,13 +10,16 @@ use super::grouping::{CALL_BASE, GroupWindow, Grouping, PROPERTY_BASE, SET_NUMBE
 use super::literal::bigint;
 use super::scope::Scope;
 use super::select::Item;
-use super::{Binder, Bound, NodeTraits, Relation, RelationColumn, Windowing, fingerprint, legacy_window, unsupported};
+use super::{
+    Binder, Bound, NodeTraits, Relation, RelationColumn, Windowing, fingerprint, legacy_window, unsupported,
+};
 use crate::ast::{self, GroupItemKind, Select};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use tidemill_plan::stream::{GroupAggregatePlan, WindowAggregatePlan};
 use tidemill_plan::{
-    AggregateCall, ChangelogMode, Exchange, Expr, Input, NodeId, Operator, WindowKind, WindowProperty, WindowSpec,
+    AggregateCall, ChangelogMode, Exchange, Expr, Input, NodeId, Operator, WindowKind, WindowProperty,
+    WindowSpec,
 };
 use tidemill_types::{Field, Schema, TypeKind};
 
@@ -57,9 +60,13 @@ impl Binder<'_> {
         let scope = Scope::of(input);
         let mut grouping = self.grouping(select, input, scope)?;
         let mut env = Env { scope, grouping: Some(&mut grouping) };
-        let exprs = items.iter().map(|item| self.bind_grouped_item(item, &mut env)).collect::<Bound<Vec<_>>>()?;
-        let having =
-            select.having.as_ref().map(|having| self.bind_condition(having, &mut env, "HAVING")).transpose()?;
+        let exprs =
+            items.iter().map(|item| self.bind_grouped_item(item, &mut env)).collect::<Bound<Vec<_>>>()?;
+        let having = select
+            .having
+            .as_ref()
+            .map(|having| self.bind_condition(having, &mut env, "HAVING"))
+            .transpose()?;
         let placed = self.aggregate(&grouping, input, filter, select)?;
         let exprs: Vec<Expr> = exprs.iter().map(|expr| placed.settle(expr)).collect();
         let having = having.map(|having| placed.settle(&having));
@@ -104,7 +111,10 @@ impl Binder<'_> {
         let mut sets: Vec<Vec<usize>> = vec![Vec::new()];
         for item in &group_by.items {
             let of_item = self.sets_of(item, &mut grouping)?;
-            sets = sets.iter().flat_map(|set| of_item.iter().map(|more| [set.clone(), more.clone()].concat())).collect();
+            sets = sets
+                .iter()
+                .flat_map(|set| of_item.iter().map(|more| [set.clone(), more.clone()].concat()))
+                .collect();
         }
         self.take_window_keys(&mut grouping, input, &mut sets)?;
         if sets.len() > 1 {
@@ -126,7 +136,8 @@ impl Binder<'_> {
                 None => Ok(vec![vec![self.group_key(expr, grouping)?]]),
             },
             GroupItemKind::Set(exprs) => {
-                let set = exprs.iter().map(|expr| self.group_key(expr, grouping)).collect::<Bound<Vec<_>>>()?;
+                let set =
+                    exprs.iter().map(|expr| self.group_key(expr, grouping)).collect::<Bound<Vec<_>>>()?;
                 Ok(vec![set])
             }
             GroupItemKind::GroupingSets(items) => {
@@ -146,8 +157,12 @@ impl Binder<'_> {
                     return Err(Diagnostic::new(item.span, "a CUBE takes at most 12 expressions"));
                 }
                 let chosen = |mask: usize| {
-                    parts.iter().enumerate().filter(|(i, _)| mask >> (parts.len() - 1 - i) & 1 == 1)
-                        .flat_map(|(_, part)| part.clone()).collect()
+                    parts
+                        .iter()
+                        .enumerate()
+                        .filter(|(i, _)| mask >> (parts.len() - 1 - i) & 1 == 1)
+                        .flat_map(|(_, part)| part.clone())
+                        .collect()
                 };
                 Ok((0..1usize << parts.len()).rev().map(chosen).collect())
             }
@@ -186,12 +201,18 @@ impl Binder<'_> {
             .collect::<Bound<Vec<_>>>()?;
         let name = call.name.last().value.to_uppercase();
         let time_type = grouping.scope.columns[spec.time_column].field.data_type.clone();
-        grouping.window = Some(GroupWindow { spec, time_type, columns: [None; 3], legacy: Some((name, args)) });
+        grouping.window =
+            Some(GroupWindow { spec, time_type, columns: [None; 3], legacy: Some((name, args)) });
         Ok(())
     }
 
     /// If the keys hold both window_start and window_end, the windows are grouped by: they leave the keys.
-    fn take_window_keys(&self, grouping: &mut Grouping<'_>, input: &Relation, sets: &mut [Vec<usize>]) -> Bound<()> {
+    fn take_window_keys(
+        &self,
+        grouping: &mut Grouping<'_>,
+        input: &Relation,
+        sets: &mut [Vec<usize>],
+    ) -> Bound<()> {
         let Some(windowing) = &input.windowing else { return Ok(()) };
         let width = input.columns.len();
         let (columns, spec) = match windowing {
@@ -201,18 +222,25 @@ impl Binder<'_> {
                     kind: WindowKind::Attached { start: *start, end: *end },
                     time_column: time.unwrap_or(*end),
                     time: *kind,
-                    zone: time.and_then(|time| self.window_zone(&input.columns[time].field.data_type.kind, *kind)),
+                    zone: time
+                        .and_then(|time| self.window_zone(&input.columns[time].field.data_type.kind, *kind)),
                 };
                 ([Some(*start), Some(*end), *time], spec)
             }
         };
         let key_of = |column: Option<usize>| {
-            grouping.keys.iter().position(|key| matches!(key, Expr::Column { index, .. } if Some(*index) == column))
+            grouping
+                .keys
+                .iter()
+                .position(|key| matches!(key, Expr::Column { index, .. } if Some(*index) == column))
         };
         let places = columns.map(key_of);
         let [Some(start), Some(end), _] = places else { return Ok(()) };
         if !sets.iter().all(|set| set.contains(&start) && set.contains(&end)) {
-            return Err(Diagnostic::new(Span::default(), "window_start and window_end must stand in every grouping set"));
+            return Err(Diagnostic::new(
+                Span::default(),
+                "window_start and window_end must stand in every grouping set",
+            ));
         }
         let gone: Vec<usize> = places.into_iter().flatten().collect();
         let kept: Vec<usize> = (0..grouping.keys.len()).filter(|key| !gone.contains(key)).collect();
@@ -269,7 +297,8 @@ impl Binder<'_> {
     ) -> (Relation, Option<WindowSpec>) {
         let Some(Windowing::Pending(spec)) = &input.windowing else { return (input.clone(), window) };
         let rows = input.columns.len() - 3;
-        let uses_window = below.exprs.iter().chain(filter).any(|expr| expr.columns().iter().any(|c| *c >= rows));
+        let uses_window =
+            below.exprs.iter().chain(filter).any(|expr| expr.columns().iter().any(|c| *c >= rows));
         let own_window = grouping.window.as_ref().is_some_and(|window| window.legacy.is_none());
         if own_window && !uses_window {
             let mut input = input.clone();
@@ -301,7 +330,8 @@ impl Binder<'_> {
                 *end = below.add(&scope.column(*end));
             }
             WindowKind::Session { partition, .. } => {
-                let placed: Vec<usize> = partition.iter().map(|column| below.add(&scope.column(*column))).collect();
+                let placed: Vec<usize> =
+                    partition.iter().map(|column| below.add(&scope.column(*column))).collect();
                 let legacy = partition.is_empty();
                 if !legacy && keys.iter().any(|key| !placed.contains(key)) {
                     let span = select.group_by.as_ref().map_or(select.span, |group| group.span);
@@ -359,7 +389,11 @@ impl Binder<'_> {
         (node, key_columns, Some(set_number))
     }
 
-    fn aggregate_calls(&self, grouping: &Grouping<'_>, places: &[(Vec<usize>, Option<usize>)]) -> Vec<AggregateCall> {
+    fn aggregate_calls(
+        &self,
+        grouping: &Grouping<'_>,
+        places: &[(Vec<usize>, Option<usize>)],
+    ) -> Vec<AggregateCall> {
         grouping
             .calls
             .iter()
@@ -386,15 +420,22 @@ impl Binder<'_> {
         select: &Select,
     ) -> Bound<NodeId> {
         let below = &self.plan.nodes[input].schema;
-        let mut fields: Vec<Field> =
-            keys.iter().map(|key| Field::new(below.fields[*key].name.clone(), below.fields[*key].data_type.clone())).collect();
+        let mut fields: Vec<Field> = keys
+            .iter()
+            .map(|key| Field::new(below.fields[*key].name.clone(), below.fields[*key].data_type.clone()))
+            .collect();
         fields.extend(aggregates.iter().map(|call| Field::new(call.text.clone(), call.return_type.clone())));
         let exchange = if keys.is_empty() { Exchange::Single } else { Exchange::Hash(keys.to_vec()) };
         let keys = keys.to_vec();
         let (operator, traits) = match window {
             Some(window) => {
                 self.refuse_emit_options(grouping, select)?;
-                fields.extend(grouping.properties.iter().map(|property| property_field(grouping, *property, window.time)));
+                fields.extend(
+                    grouping
+                        .properties
+                        .iter()
+                        .map(|property| property_field(grouping, *property, window.time)),
+                );
                 let properties = grouping.properties.clone();
                 let retract = grouping.retract;
                 let plan = WindowAggregatePlan { window, keys, aggregates, properties, retract };
@@ -409,7 +450,9 @@ impl Binder<'_> {
     /// windows, which take them in Flink, do not have them yet.
     fn refuse_emit_options(&self, grouping: &Grouping<'_>, select: &Select) -> Bound<()> {
         let keys = ["table.exec.emit.early-fire.enabled", "table.exec.emit.late-fire.enabled"];
-        let Some(key) = keys.into_iter().find(|key| self.session.settings.is(key, "true")) else { return Ok(()) };
+        let Some(key) = keys.into_iter().find(|key| self.session.settings.is(key, "true")) else {
+            return Ok(());
+        };
         let span = select.group_by.as_ref().map_or(select.span, |group| group.span);
         let legacy = grouping.window.as_ref().is_some_and(|window| window.legacy.is_some());
         if legacy {
@@ -451,7 +494,12 @@ impl Binder<'_> {
     /// The output of the aggregate with final columns: keys, aggregates, properties.
     fn aggregate_relation(&self, grouping: &Grouping<'_>, placed: &Placed) -> Relation {
         let node = &self.plan.nodes[placed.node];
-        let columns = node.schema.fields.iter().map(|field| RelationColumn { qualifier: None, field: field.clone() }).collect();
+        let columns = node
+            .schema
+            .fields
+            .iter()
+            .map(|field| RelationColumn { qualifier: None, field: field.clone() })
+            .collect();
         let place = |property| {
             let at = grouping.properties.iter().position(|known| *known == property)?;
             Some(placed.calls + grouping.calls.len() + at)
@@ -484,7 +532,8 @@ impl Binder<'_> {
             let ident = ast::Ident { value: format!("{i}"), quoted: true, span };
             ast::Expr::new(ast::ExprKind::Name(vec![ident]), span)
         };
-        let items = (0..names.len()).map(|i| ast::GroupItem { kind: GroupItemKind::Expr(column(i)), span }).collect();
+        let items =
+            (0..names.len()).map(|i| ast::GroupItem { kind: GroupItemKind::Expr(column(i)), span }).collect();
         let select = Select {
             hints: Vec::new(),
             distinct: false,
@@ -504,7 +553,11 @@ impl Binder<'_> {
     }
 }
 
-fn property_field(grouping: &Grouping<'_>, property: WindowProperty, time: tidemill_types::TimeAttribute) -> Field {
+fn property_field(
+    grouping: &Grouping<'_>,
+    property: WindowProperty,
+    time: tidemill_types::TimeAttribute,
+) -> Field {
     let (name, data_type) = grouping.property_type(property);
     match property {
         WindowProperty::Time => Field::new(name, data_type).with_time(time),

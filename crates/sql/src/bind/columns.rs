@@ -9,7 +9,8 @@ impl Binder<'_> {
     /// What computed columns may name: physical columns, then metadata columns, in the order in which the
     /// source gives them.
     pub(crate) fn stored_scope(&self, table: &Table) -> Vec<RelationColumn> {
-        let metadata = table.columns.iter().filter(|column| matches!(column.kind, ColumnKind::Metadata { .. }));
+        let metadata =
+            table.columns.iter().filter(|column| matches!(column.kind, ColumnKind::Metadata { .. }));
         table.physical().chain(metadata).map(|column| scoped(table, column)).collect()
     }
 
@@ -50,15 +51,21 @@ fn parts(expr: &ast::Expr) -> Vec<&ast::Expr> {
         | ExprKind::Period { left, right, .. }
         | ExprKind::TimeDifference { left, right, .. } => vec![left, right],
         ExprKind::Between { operand, low, high, .. } => vec![operand, low, high],
-        ExprKind::Like { operand, pattern, escape, .. } => [operand, pattern].into_iter().chain(escape).collect(),
+        ExprKind::Like { operand, pattern, escape, .. } => {
+            [operand, pattern].into_iter().chain(escape).collect()
+        }
         ExprKind::InList { operand, list, .. } => [operand].into_iter().chain(list).collect(),
         ExprKind::Case { operand, branches, otherwise } => operand
             .iter()
             .chain(branches.iter().flat_map(|branch| branch.when.iter().chain([&branch.then])))
             .chain(otherwise)
             .collect(),
-        ExprKind::Position { needle, haystack, start } => [needle, haystack].into_iter().chain(start).collect(),
-        ExprKind::Substring { operand, start, length } => [operand, start].into_iter().chain(length).collect(),
+        ExprKind::Position { needle, haystack, start } => {
+            [needle, haystack].into_iter().chain(start).collect()
+        }
+        ExprKind::Substring { operand, start, length } => {
+            [operand, start].into_iter().chain(length).collect()
+        }
         ExprKind::Overlay { operand, replacement, start, length } => {
             [operand, replacement, start].into_iter().chain(length).collect()
         }

@@ -31,12 +31,20 @@ impl Binder<'_> {
     }
 
     /// Binds a condition: BOOLEAN, or an error at its place.
-    pub(crate) fn bind_condition(&self, expr: &ast::Expr, env: &mut Env<'_, '_>, clause: &str) -> Bound<Expr> {
+    pub(crate) fn bind_condition(
+        &self,
+        expr: &ast::Expr,
+        env: &mut Env<'_, '_>,
+        clause: &str,
+    ) -> Bound<Expr> {
         let bound = self.bind_expr(expr, env)?;
         match bound.data_type().kind {
             TypeKind::Boolean => Ok(bound),
             TypeKind::Null => Ok(null(&TypeKind::Boolean.nullable())),
-            kind => Err(Diagnostic::new(expr.span, format!("the condition of {clause} is {kind}, but must be BOOLEAN"))),
+            kind => Err(Diagnostic::new(
+                expr.span,
+                format!("the condition of {clause} is {kind}, but must be BOOLEAN"),
+            )),
         }
     }
 
@@ -152,7 +160,13 @@ impl Binder<'_> {
     }
 
     /// A registered function over expressions.
-    pub(crate) fn apply(&self, name: &str, args: &[&ast::Expr], span: Span, env: &mut Env<'_, '_>) -> Bound<Expr> {
+    pub(crate) fn apply(
+        &self,
+        name: &str,
+        args: &[&ast::Expr],
+        span: Span,
+        env: &mut Env<'_, '_>,
+    ) -> Bound<Expr> {
         let args = args.iter().map(|arg| self.bind_expr(arg, env)).collect::<Bound<Vec<_>>>()?;
         self.call(name, args, span)
     }
@@ -300,7 +314,9 @@ impl Binder<'_> {
         let data_type = self.common_type(&results, span, "the results of CASE")?;
         let branches = branches
             .into_iter()
-            .map(|(condition, result)| Ok((condition, self.cast(result, &data_type, CastMode::Implicit, span)?)))
+            .map(|(condition, result)| {
+                Ok((condition, self.cast(result, &data_type, CastMode::Implicit, span)?))
+            })
             .collect::<Bound<Vec<_>>>()?;
         let otherwise = Box::new(self.cast(otherwise, &data_type, CastMode::Implicit, span)?);
         Ok(self.fold(Expr::Case { branches, otherwise, data_type }))

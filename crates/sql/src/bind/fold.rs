@@ -37,9 +37,11 @@ impl Binder<'_> {
         if from.kind == TypeKind::Null {
             return Ok(null(target));
         }
-        let kernel = self.session.functions.cast(&from, target, mode, self.session.info()).ok_or_else(|| {
-            Diagnostic::new(span, format!("{from} can't be cast to {target}"))
-        })?;
+        let kernel = self
+            .session
+            .functions
+            .cast(&from, target, mode, self.session.info())
+            .ok_or_else(|| Diagnostic::new(span, format!("{from} can't be cast to {target}")))?;
         let nullable = from.nullable || mode == CastMode::TryCast || self.session.info().legacy_cast;
         let name = if mode == CastMode::TryCast { "TRY_CAST" } else { "CAST" }.to_string();
         let data_type = target.clone().with_nullable(nullable);
@@ -48,7 +50,8 @@ impl Binder<'_> {
 
     /// A call of a registered function with bound arguments.
     pub(crate) fn call(&self, name: &str, args: Vec<Expr>, span: Span) -> Bound<Expr> {
-        let function = self.session.functions.scalar(name).ok_or_else(|| self.unknown_function(name, span))?;
+        let function =
+            self.session.functions.scalar(name).ok_or_else(|| self.unknown_function(name, span))?;
         let types: Vec<DataType> = args.iter().map(Expr::data_type).collect();
         let infos: Vec<_> = args
             .iter()
@@ -63,8 +66,12 @@ impl Binder<'_> {
             .zip(&bound.arg_types)
             .map(|(arg, wanted)| self.cast(arg, wanted, CastMode::Implicit, span))
             .collect::<Bound<Vec<_>>>()?;
-        let call =
-            Expr::Call { name: name.to_uppercase(), kernel: bound.kernel, args, data_type: bound.return_type };
+        let call = Expr::Call {
+            name: name.to_uppercase(),
+            kernel: bound.kernel,
+            args,
+            data_type: bound.return_type,
+        };
         Ok(self.fold(call))
     }
 
@@ -75,7 +82,9 @@ impl Binder<'_> {
         let diagnostic = Diagnostic::new(span, format!("there is no function '{name}'"));
         match tidemill_types::options::near(name, words).as_slice() {
             [] => diagnostic.with_hint("SHOW FUNCTIONS lists the functions"),
-            near => diagnostic.with_hint(format!("did you mean {}?", tidemill_types::options::quoted_or(near))),
+            near => {
+                diagnostic.with_hint(format!("did you mean {}?", tidemill_types::options::quoted_or(near)))
+            }
         }
     }
 }

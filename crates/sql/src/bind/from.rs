@@ -73,7 +73,10 @@ impl Binder<'_> {
             return Ok(known.clone());
         }
         if self.view_depth >= VIEW_DEPTH_MAX {
-            return Err(Diagnostic::new(name.span(), format!("views are nested more than {VIEW_DEPTH_MAX} deep")));
+            return Err(Diagnostic::new(
+                name.span(),
+                format!("views are nested more than {VIEW_DEPTH_MAX} deep"),
+            ));
         }
         self.view_depth += 1;
         let outer = std::mem::take(&mut self.common_tables);
@@ -98,7 +101,12 @@ fn with_alias(relation: Relation, alias: &TableAlias) -> Bound<Relation> {
         return Ok(relation);
     }
     if alias.columns.len() != relation.columns.len() {
-        return Err(column_count(alias.name.span, &alias.name.value, relation.columns.len(), alias.columns.len()));
+        return Err(column_count(
+            alias.name.span,
+            &alias.name.value,
+            relation.columns.len(),
+            alias.columns.len(),
+        ));
     }
     rename(&mut relation.columns, alias.columns.iter().map(|column| column.value.clone()));
     Ok(relation)

@@ -160,11 +160,15 @@ impl Grouping<'_> {
             .map(|filter| binder.bind_condition(filter, &mut super::expr::Env::rows(self.scope), "FILTER"))
             .transpose()?;
         let types: Vec<DataType> = args.iter().map(Expr::data_type).collect();
-        let infos: Vec<_> =
-            args.iter().zip(&types).map(|(arg, data_type)| ArgumentInfo { data_type, literal: arg.literal() }).collect();
+        let infos: Vec<_> = args
+            .iter()
+            .zip(&types)
+            .map(|(arg, data_type)| ArgumentInfo { data_type, literal: arg.literal() })
+            .collect();
         let function = binder.session.functions.aggregate(name).expect("the caller found the aggregate");
         let session = binder.session.info();
-        let bound = function.bind(&BindCall { args: &infos, session }, self.retract).map_err(at(call.span))?;
+        let bound =
+            function.bind(&BindCall { args: &infos, session }, self.retract).map_err(at(call.span))?;
         let args = args
             .into_iter()
             .zip(&bound.arg_types)
@@ -218,7 +222,10 @@ impl Grouping<'_> {
             .with_hint(format!("give {name} the very arguments of {window}")));
         };
         if kind.is_some_and(|kind| kind != group.spec.time) {
-            return Err(Diagnostic::new(call.span, format!("{name} does not fit the time attribute of the window")));
+            return Err(Diagnostic::new(
+                call.span,
+                format!("{name} does not fit the time attribute of the window"),
+            ));
         }
         Ok(self.property(property))
     }

@@ -37,7 +37,10 @@ impl Binder<'_> {
         let table = match session.catalog.lookup(&insert.table)? {
             CatalogEntry::Table(table) => table,
             CatalogEntry::View(view) => {
-                return Err(Diagnostic::new(insert.table.span(), format!("'{}' is a view and can't be written", view.name)));
+                return Err(Diagnostic::new(
+                    insert.table.span(),
+                    format!("'{}' is a view and can't be written", view.name),
+                ));
             }
         };
         let batch = self.session.info().batch;
@@ -56,7 +59,13 @@ impl Binder<'_> {
     }
 
     /// The value of each column of the sink.
-    fn sink_columns(&self, insert: &ast::Insert, table: &Table, columns: &[&Column], query: &Relation) -> Bound<Vec<Expr>> {
+    fn sink_columns(
+        &self,
+        insert: &ast::Insert,
+        table: &Table,
+        columns: &[&Column],
+        query: &Relation,
+    ) -> Bound<Vec<Expr>> {
         let given = self.given_columns(insert, table, columns)?;
         if given.len() != query.columns.len() {
             return Err(self.mismatch(insert, table, &given, query, "different number of columns"));
@@ -71,10 +80,15 @@ impl Binder<'_> {
                     let value = self.bind_over(value, Scope::EMPTY)?;
                     self.cast(value, &column.data_type, CastMode::Cast, insert.span)?
                 }
-                (None, Some(index)) => self.sink_cast(insert, table, &given, query, scope.column(index), index)?,
+                (None, Some(index)) => {
+                    self.sink_cast(insert, table, &given, query, scope.column(index), index)?
+                }
                 (None, None) if column.data_type.nullable => null(&column.data_type),
                 (None, None) => {
-                    let message = format!("column '{}' of '{}' is NOT NULL, but the INSERT gives it no value", column.name, table.name);
+                    let message = format!(
+                        "column '{}' of '{}' is NOT NULL, but the INSERT gives it no value",
+                        column.name, table.name
+                    );
                     return Err(Diagnostic::new(insert.table.span(), message));
                 }
             });
@@ -83,7 +97,12 @@ impl Binder<'_> {
     }
 
     /// The columns that the query's columns go to, in their order.
-    fn given_columns<'t>(&self, insert: &ast::Insert, table: &Table, columns: &[&'t Column]) -> Bound<Vec<&'t Column>> {
+    fn given_columns<'t>(
+        &self,
+        insert: &ast::Insert,
+        table: &Table,
+        columns: &[&'t Column],
+    ) -> Bound<Vec<&'t Column>> {
         let fixed = |name: &str| insert.partition.iter().any(|p| p.value.is_some() && p.name.value == name);
         if insert.columns.is_empty() {
             return Ok(columns.iter().copied().filter(|column| !fixed(&column.name)).collect());
@@ -93,7 +112,10 @@ impl Binder<'_> {
             .iter()
             .map(|name| {
                 columns.iter().copied().find(|column| column.name == name.value).ok_or_else(|| {
-                    Diagnostic::new(name.span, format!("'{}' has no column '{}' that can be written", table.name, name.value))
+                    Diagnostic::new(
+                        name.span,
+                        format!("'{}' has no column '{}' that can be written", table.name, name.value),
+                    )
                 })
             })
             .collect()
@@ -113,17 +135,29 @@ impl Binder<'_> {
             return Ok(expr);
         }
         if !self.session.functions.can_implicitly_cast(&from, to) && from.kind != TypeKind::Null {
-            let cause = format!("incompatible types for sink column '{}' at position {}", given[index].name, index + 1);
+            let cause = format!(
+                "incompatible types for sink column '{}' at position {}",
+                given[index].name,
+                index + 1
+            );
             return Err(self.mismatch(insert, table, given, query, &cause));
         }
         self.cast(expr, to, CastMode::Implicit, insert.span)
     }
 
-    fn mismatch(&self, insert: &ast::Insert, table: &Table, given: &[&Column], query: &Relation, cause: &str) -> Diagnostic {
+    fn mismatch(
+        &self,
+        insert: &ast::Insert,
+        table: &Table,
+        given: &[&Column],
+        query: &Relation,
+        cause: &str,
+    ) -> Diagnostic {
         let list = |pairs: Vec<(String, String)>| {
             pairs.into_iter().map(|(name, kind)| format!("{name}: {kind}")).collect::<Vec<_>>().join(", ")
         };
-        let of_query = query.columns.iter().map(|c| (c.field.name.clone(), c.field.data_type.to_string())).collect();
+        let of_query =
+            query.columns.iter().map(|c| (c.field.name.clone(), c.field.data_type.to_string())).collect();
         let of_sink = given.iter().map(|c| (c.name.clone(), c.data_type.to_string())).collect();
         Diagnostic::new(
             insert.query.span,
@@ -135,22 +169,38 @@ impl Binder<'_> {
     }
 
     fn one_rowtime(&self, exprs: &[Expr], query: &Relation, insert: &ast::Insert) -> Bound<()> {
-        let is_rowtime = |expr: &&Expr| {
-            matches!(expr, Expr::Column { index, .. } if query.columns[*index].field.time == Some(TimeAttribute::Rowtime))
-        };
+        let is_rowtime = |expr: &&Expr| matches!(expr, Expr::Column { index, .. } if query.columns[*index].field.time == Some(TimeAttribute::Rowtime));
         match exprs.iter().filter(is_rowtime).count() {
             0 | 1 => Ok(()),
-            _ => Err(Diagnostic::new(insert.query.span, format!("the query for sink '{}' contains more than one rowtime attribute column", insert.table.last().value))
-                .with_hint("CAST all but one of them to TIMESTAMP(3)")),
+            _ => Err(Diagnostic::new(
+                insert.query.span,
+                format!(
+                    "the query for sink '{}' contains more than one rowtime attribute column",
+                    insert.table.last().value
+                ),
+            )
+            .with_hint("CAST all but one of them to TIMESTAMP(3)")),
         }
     }
 
-    fn push_table_sink(&mut self, insert: &ast::Insert, table: &Table, columns: &[&Column], rows: &Relation) -> Bound<()> {
+    fn push_table_sink(
+        &mut self,
+        insert: &ast::Insert,
+        table: &Table,
+        columns: &[&Column],
+        rows: &Relation,
+    ) -> Bound<()> {
         let span = insert.table.span();
         let options = with_hints(&table.options, &insert.hints);
         let storage = self.storage(&table.name, &options, span)?;
         if storage.connector.sink.is_none() {
-            return Err(Diagnostic::new(span, format!("table '{}' can't be written: connector '{}' only reads", table.name, storage.connector.name)));
+            return Err(Diagnostic::new(
+                span,
+                format!(
+                    "table '{}' can't be written: connector '{}' only reads",
+                    table.name, storage.connector.name
+                ),
+            ));
         }
         let takes_changes =
             storage.connector.sink_takes_changes || storage.format.is_some_and(|format| format.changelog);
@@ -180,7 +230,10 @@ impl Binder<'_> {
         };
         (storage.connector.check)(&request).map_err(at(span))?;
         if storage.format.is_some_and(|format| format.encoder.is_none()) {
-            return Err(Diagnostic::new(span, format!("the format of table '{}' can't be written", table.name)));
+            return Err(Diagnostic::new(
+                span,
+                format!("the format of table '{}' can't be written", table.name),
+            ));
         }
         let exchange = if storage.connector.single_task_sink { Exchange::Single } else { Exchange::Forward };
         let sink = SinkPlan {

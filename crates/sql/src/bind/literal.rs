@@ -9,13 +9,14 @@ use crate::ast::{IntervalLiteral, IntervalQualifier, Literal, TimeUnit};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use arrow_array::{
-    ArrayRef, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array, DurationMillisecondArray, Float64Array,
-    Int32Array, Int64Array, IntervalYearMonthArray, NullArray, StringViewArray, Time32MillisecondArray,
-    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    ArrayRef, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array, DurationMillisecondArray,
+    Float64Array, Int32Array, Int64Array, IntervalYearMonthArray, NullArray, StringViewArray,
+    Time32MillisecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
 };
 use std::sync::Arc;
 use tidemill_plan::Expr;
-use tidemill_types::text::{days_from_civil, days_in_month};
+use tidemill_types::arrow_type::arrow_type;
+use tidemill_types::text::{NANOS_PER_DAY, days_from_civil, days_in_month};
 use tidemill_types::{DataType, TypeKind};
 
 /// The constant a literal is.
@@ -23,7 +24,8 @@ pub(crate) fn literal(literal: &Literal, span: Span) -> Bound<Expr> {
     match literal {
         Literal::Number(text) => number(text, span),
         Literal::Double(text) => {
-            let value: f64 = text.parse().map_err(|_| Diagnostic::new(span, format!("'{text}' is no number")))?;
+            let value: f64 =
+                text.parse().map_err(|_| Diagnostic::new(span, format!("'{text}' is no number")))?;
             Ok(constant(Arc::new(Float64Array::from(vec![value])), TypeKind::Double, text.clone()))
         }
         Literal::String(text) => Ok(string(text)),
@@ -106,7 +108,9 @@ pub(crate) fn number(text: &str, span: Span) -> Bound<Expr> {
 }
 
 fn binary(hex: &str, span: Span) -> Bound<Expr> {
-    let bytes: Option<Vec<u8>> = hex.len().is_multiple_of(2)
+    let bytes: Option<Vec<u8>> = hex
+        .len()
+        .is_multiple_of(2)
         .then(|| (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(hex.get(i..i + 2)?, 16).ok()).collect())
         .flatten();
     let bytes = bytes.ok_or_else(|| bad(span, "binary", hex, "hex digits in pairs"))?;
@@ -149,9 +153,16 @@ fn timestamp(text: &str, span: Span) -> Bound<Expr> {
     let value: ArrayRef = match digits {
         0..=3 => Arc::new(TimestampMillisecondArray::from(vec![days * 86_400_000 + nanos / 1_000_000])),
         4..=6 => Arc::new(TimestampMicrosecondArray::from(vec![days * 86_400_000_000 + nanos / 1_000])),
-        _ => Arc::new(TimestampNanosecondArray::from(vec![days * 86_400_000_000_000 + nanos])),
+        _ => wide_timestamp(days, nanos),
     };
     Ok(constant(value, TypeKind::Timestamp(digits), format!("TIMESTAMP '{text}'")))
+}
+
+/// A timestamp of more than six digits, in nanoseconds.
+fn wide_timestamp(days: i64, nanos: i64) -> ArrayRef {
+    let value = i128::from(days) * i128::from(NANOS_PER_DAY) + i128::from(nanos);
+    let layout = arrow_type(&TypeKind::Timestamp(9).not_null());
+    Arc::new(Decimal128Array::from(vec![value]).with_data_type(layout))
 }
 
 fn interval_literal(interval: &IntervalLiteral, span: Span) -> Bound<Expr> {
@@ -159,7 +170,8 @@ fn interval_literal(interval: &IntervalLiteral, span: Span) -> Bound<Expr> {
     let text = format!("INTERVAL '{}' {}", interval.value, interval.qualifier.start.keyword());
     Ok(match types::interval(interval.qualifier.start) {
         TypeKind::IntervalMonth => {
-            let months = i32::try_from(total).map_err(|_| Diagnostic::new(span, "the interval is too long"))?;
+            let months =
+                i32::try_from(total).map_err(|_| Diagnostic::new(span, "the interval is too long"))?;
             constant(Arc::new(IntervalYearMonthArray::from(vec![months])), TypeKind::IntervalMonth, text)
         }
         kind => constant(Arc::new(DurationMillisecondArray::from(vec![total])), kind, text),
@@ -178,7 +190,9 @@ fn interval_value(interval: &IntervalLiteral) -> Bound<i64> {
     let fields = split_fields(digits, &units).ok_or_else(|| {
         let form = units.iter().map(|unit| unit.keyword()).collect::<Vec<_>>().join(" TO ");
         Diagnostic::new(interval.value_span, format!("'{}' is no interval of {form}", interval.value))
-            .with_hint("an interval is written as INTERVAL '5' SECOND or INTERVAL '1 02:03:04.5' DAY TO SECOND")
+            .with_hint(
+                "an interval is written as INTERVAL '5' SECOND or INTERVAL '1 02:03:04.5' DAY TO SECOND",
+            )
     })?;
     check_fields(&fields, &units, qualifier, interval.value_span)?;
     let total = fields.iter().zip(&units).map(|(field, unit)| field.scaled(*unit)).sum::<i64>();
@@ -243,8 +257,11 @@ fn check_fields(
     if leading >= 10i64.saturating_pow(precision) {
         let unit = units[0].keyword();
         let digits = leading.to_string().len();
-        return Err(Diagnostic::new(span, format!("interval field value {leading} exceeds precision of {unit}({precision}) field"))
-            .with_hint(format!("say how many digits it has: INTERVAL '{leading}' {unit}({digits})")));
+        return Err(Diagnostic::new(
+            span,
+            format!("interval field value {leading} exceeds precision of {unit}({precision}) field"),
+        )
+        .with_hint(format!("say how many digits it has: INTERVAL '{leading}' {unit}({digits})")));
     }
     for (field, unit) in fields.iter().zip(units).skip(1) {
         let limit = match unit {
@@ -253,7 +270,8 @@ fn check_fields(
             _ => 60,
         };
         if field.whole >= limit {
-            let message = format!("{} of an interval must be below {limit}, not {}", unit.keyword(), field.whole);
+            let message =
+                format!("{} of an interval must be below {limit}, not {}", unit.keyword(), field.whole);
             return Err(Diagnostic::new(span, message));
         }
     }

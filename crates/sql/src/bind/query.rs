@@ -35,7 +35,10 @@ impl Binder<'_> {
                     let given = cte.columns.len();
                     return Err(column_count(cte.name.span, &cte.name.value, relation.columns.len(), given));
                 }
-                super::from::rename(&mut relation.columns, cte.columns.iter().map(|column| column.value.clone()));
+                super::from::rename(
+                    &mut relation.columns,
+                    cte.columns.iter().map(|column| column.value.clone()),
+                );
             }
             self.common_tables.push((cte.name.value.clone(), relation));
         }

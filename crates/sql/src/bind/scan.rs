@@ -15,7 +15,8 @@ use tidemill_format::{DecodeRequest, Format};
 use tidemill_plan::{CastMode, ChangelogMode, Expr, Operator, SourcePlan};
 use tidemill_types::{DataType, Field, OptionKind, OptionSpec, Options, Schema, TypeKind};
 
-const FORMAT: OptionSpec = OptionSpec::new("format", OptionKind::Text, "how records are written: json, csv, raw …");
+const FORMAT: OptionSpec =
+    OptionSpec::new("format", OptionKind::Text, "how records are written: json, csv, raw …");
 
 /// A table's connector and format with its options checked.
 pub(crate) struct Storage {
@@ -55,24 +56,25 @@ impl Binder<'_> {
                 .with_hint("add WITH ('connector' = 'filesystem', 'path' = '…', 'format' = 'json')")
         })?;
         let connector = self.session.connectors.find(name).map_err(at(span))?.clone();
-        let format = match (connector.formatted, options.get("format")) {
-            (true, Some(format)) => Some(tidemill_format::format(format).map_err(at(span))?),
-            (true, None) => {
-                return Err(Diagnostic::new(span, format!("table '{table}' needs the option 'format'"))
-                    .with_hint("add 'format' = 'json' (or csv, raw, debezium-json …)"));
-            }
-            (false, _) => None,
-        };
+        let format = options.get("format").filter(|_| connector.formatted);
+        let format = format.map(tidemill_format::format).transpose().map_err(at(span))?;
         let prefix = format.map(|format| format!("{}.", format.name));
         let is_format = |key: &str| prefix.as_deref().is_some_and(|prefix| key.starts_with(prefix));
-        let own = Options::new(options.0.iter().filter(|(key, _)| !is_format(key)).map(|(k, v)| (k.clone(), v.clone())));
+        let own = Options::new(
+            options.0.iter().filter(|(key, _)| !is_format(key)).map(|(k, v)| (k.clone(), v.clone())),
+        );
         let format_key: &[OptionSpec] = if connector.formatted { &[FORMAT] } else { &[] };
         let owner = format!("connector '{name}' of table '{table}'");
         own.check(&owner, &[connector.options, COMMON_OPTIONS, format_key]).map_err(at(span))?;
+        if connector.formatted && format.is_none() {
+            return Err(Diagnostic::new(span, format!("table '{table}' needs the option 'format'"))
+                .with_hint("add 'format' = 'json' (or csv, raw, debezium-json …)"));
+        }
         let storage = Storage { connector, format, options: options.clone() };
         if let Some(format) = format {
             let known = storage.format_options();
-            let known = known.0.into_iter().filter(|(key, _)| format.options.iter().any(|spec| spec.matches(key)));
+            let known =
+                known.0.into_iter().filter(|(key, _)| format.options.iter().any(|spec| spec.matches(key)));
             let owner = format!("format '{}' of table '{table}'", format.name);
             Options::new(known).check(&owner, &[format.options]).map_err(at(span))?;
         }
@@ -81,10 +83,15 @@ impl Binder<'_> {
 
     fn source(&mut self, table: &Table, storage: &Storage, span: Span) -> Bound<Relation> {
         if storage.connector.source.is_none() {
-            let message = format!("table '{}' can't be read: connector '{}' only writes", table.name, storage.connector.name);
+            let message = format!(
+                "table '{}' can't be read: connector '{}' only writes",
+                table.name, storage.connector.name
+            );
             return Err(Diagnostic::new(span, message));
         }
-        let physical = Schema::new(table.physical().map(|column| Field::new(&column.name, column.data_type.clone())).collect());
+        let physical = Schema::new(
+            table.physical().map(|column| Field::new(&column.name, column.data_type.clone())).collect(),
+        );
         let wanted: Vec<usize> = (0..physical.len()).collect();
         let metadata = table
             .columns
@@ -113,7 +120,11 @@ impl Binder<'_> {
         };
         let schema = Schema::new(fields);
         let traits = NodeTraits { changelog, upsert_key: None };
-        let columns = schema.fields.iter().map(|field| RelationColumn { qualifier: None, field: field.clone() }).collect();
+        let columns = schema
+            .fields
+            .iter()
+            .map(|field| RelationColumn { qualifier: None, field: field.clone() })
+            .collect();
         let node = self.push(Operator::Source(plan), Vec::new(), schema, traits);
         Ok(Relation { node, columns, windowing: None })
     }
@@ -151,7 +162,8 @@ impl Binder<'_> {
         let stored = Schema::new(physical.fields.iter().filter(is_stored).cloned().collect());
         let wanted: Vec<usize> = (0..stored.len()).collect();
         let options = storage.format_options();
-        let request = DecodeRequest { physical: &stored, wanted: &wanted, metadata: &[], options: &options, zone };
+        let request =
+            DecodeRequest { physical: &stored, wanted: &wanted, metadata: &[], options: &options, zone };
         open(&request).map(drop).map_err(at(span))
     }
 
@@ -168,7 +180,11 @@ impl Binder<'_> {
                 ColumnKind::Physical => scope.column(stored.next().expect("ranges do not end")),
                 ColumnKind::Metadata { .. } => {
                     let index = metadata.next().expect("ranges do not end");
-                    let own = Expr::column(index, column.name.clone(), source.columns[index].field.data_type.clone());
+                    let own = Expr::column(
+                        index,
+                        column.name.clone(),
+                        source.columns[index].field.data_type.clone(),
+                    );
                     self.cast(own, &column.data_type, CastMode::Cast, Span::default())?
                 }
                 ColumnKind::Computed(expr) => {
@@ -210,7 +226,11 @@ impl Binder<'_> {
         if is_source_watermark(&expr) {
             return Err(Diagnostic::new(
                 span,
-                format!("table '{}' uses SOURCE_WATERMARK(), but connector '{}' gives no watermarks", table.name, table.options.get("connector").unwrap_or("")),
+                format!(
+                    "table '{}' uses SOURCE_WATERMARK(), but connector '{}' gives no watermarks",
+                    table.name,
+                    table.options.get("connector").unwrap_or("")
+                ),
             )
             .with_hint("declare one: WATERMARK FOR ts AS ts - INTERVAL '5' SECOND"));
         }
@@ -256,7 +276,10 @@ fn metadata_key(storage: &Storage, column: &Column, key: &str, span: Span) -> Bo
         Some((_, data_type)) => Ok((key.to_string(), data_type())),
         None => {
             let keys = known.iter().map(|(key, _)| *key).collect::<Vec<_>>().join(", ");
-            let message = format!("column '{}' reads metadata '{key}', which connector '{}' does not offer", column.name, storage.connector.name);
+            let message = format!(
+                "column '{}' reads metadata '{key}', which connector '{}' does not offer",
+                column.name, storage.connector.name
+            );
             Err(Diagnostic::new(span, message).with_hint(match keys.as_str() {
                 "" => "it offers no metadata".to_string(),
                 keys => format!("it offers: {keys}"),

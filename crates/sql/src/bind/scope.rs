@@ -50,8 +50,10 @@ impl<'s> Scope<'s> {
         });
         let first = found.next();
         match (first, found.next()) {
-            (Some(_), Some(_)) => Err(Diagnostic::new(name.span, format!("column '{}' is ambiguous", name.value))
-                .with_hint("put the alias of its table before it, as in t.column")),
+            (Some(_), Some(_)) => {
+                Err(Diagnostic::new(name.span, format!("column '{}' is ambiguous", name.value))
+                    .with_hint("put the alias of its table before it, as in t.column"))
+            }
             (first, _) => Ok(first.map(|(index, _)| index)),
         }
     }
@@ -79,7 +81,9 @@ impl<'s> Scope<'s> {
         match near(name, names.iter().copied()).as_slice() {
             [] if names.is_empty() => diagnostic.with_hint("no table is in scope"),
             [] => diagnostic.with_hint(format!("the columns are: {}", names.join(", "))),
-            near => diagnostic.with_hint(format!("did you mean {}? names are case-sensitive", quoted_or(near))),
+            near => {
+                diagnostic.with_hint(format!("did you mean {}? names are case-sensitive", quoted_or(near)))
+            }
         }
     }
 }

@@ -153,7 +153,12 @@ impl Binder<'_> {
         Ok(out)
     }
 
-    fn expand_qualified(&self, prefix: &[Ident], span: crate::span::Span, scope: Scope<'_>) -> Bound<Vec<Item>> {
+    fn expand_qualified(
+        &self,
+        prefix: &[Ident],
+        span: crate::span::Span,
+        scope: Scope<'_>,
+    ) -> Bound<Vec<Item>> {
         let table = &prefix.last().expect("a prefix has a part").value;
         let of_table: Vec<Item> = scope
             .columns

@@ -27,8 +27,7 @@ impl Binder<'_> {
             .collect::<Bound<Vec<_>>>()?;
         let left = self.cast_columns(left, &columns, span)?;
         let right = self.cast_columns(right, &columns, span)?;
-        let changelog =
-            self.plan.nodes[left.node].changelog.union(self.plan.nodes[right.node].changelog);
+        let changelog = self.plan.nodes[left.node].changelog.union(self.plan.nodes[right.node].changelog);
         let mut inputs = Vec::new();
         for side in [left.node, right.node] {
             match &self.plan.nodes[side].operator {
@@ -67,5 +66,6 @@ impl Binder<'_> {
 }
 
 fn keeps_time(kind: &TypeKind, time: TimeAttribute) -> bool {
-    time == TimeAttribute::Proctime || matches!(kind, TypeKind::Timestamp(0..=3) | TypeKind::TimestampLtz(0..=3))
+    time == TimeAttribute::Proctime
+        || matches!(kind, TypeKind::Timestamp(0..=3) | TypeKind::TimestampLtz(0..=3))
 }

@@ -86,7 +86,9 @@ impl Binder<'_> {
         let kind = match (name, ms.as_slice()) {
             ("TUMBLE", [size, offset]) => WindowKind::Tumble { size: *size, offset: *offset },
             ("HOP", [slide, size, offset]) => WindowKind::Hop { slide: *slide, size: *size, offset: *offset },
-            ("CUMULATE", [step, size, offset]) => WindowKind::Cumulate { step: *step, size: *size, offset: *offset },
+            ("CUMULATE", [step, size, offset]) => {
+                WindowKind::Cumulate { step: *step, size: *size, offset: *offset }
+            }
             ("SESSION", [gap]) => WindowKind::Session { gap: *gap, partition },
             _ => return Err(Diagnostic::new(call.span, format!("{name} was given the wrong arguments"))),
         };
@@ -98,14 +100,22 @@ impl Binder<'_> {
         if size % part != 0 {
             return Err(Diagnostic::new(
                 call.span,
-                format!("{name} table function based aggregate requires size must be an integral multiple of {word}, but got size {size} ms and {word} {part} ms"),
+                format!(
+                    "{name} table function based aggregate requires size must be an integral multiple of {word}, but got size {size} ms and {word} {part} ms"
+                ),
             ));
         }
         Ok(kind)
     }
 
     /// The milliseconds of a size (positive) or offset (any, 0 by default).
-    fn span_ms(&self, call: &FunctionCall, span: Option<&ast::Expr>, name: &str, parameter: &str) -> Bound<i64> {
+    fn span_ms(
+        &self,
+        call: &FunctionCall,
+        span: Option<&ast::Expr>,
+        name: &str,
+        parameter: &str,
+    ) -> Bound<i64> {
         let optional = parameter == "OFFSET";
         let Some(expr) = span else {
             return if optional {
@@ -187,7 +197,10 @@ fn ordered<'c>(call: &'c FunctionCall, name: &str, parameters: &[&str]) -> Bound
 
 fn time_attribute(expr: &ast::Expr, scope: Scope<'_>, name: &str) -> Bound<(usize, TimeAttribute)> {
     let ExprKind::Descriptor(columns) = &*expr.kind else {
-        return Err(Diagnostic::new(expr.span, format!("the second argument of {name} is DESCRIPTOR(time column)")));
+        return Err(Diagnostic::new(
+            expr.span,
+            format!("the second argument of {name} is DESCRIPTOR(time column)"),
+        ));
     };
     let [column] = columns.as_slice() else {
         return Err(Diagnostic::new(expr.span, format!("{name} takes one time column")));

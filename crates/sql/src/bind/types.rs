@@ -86,11 +86,14 @@ fn length(n: u32, span: Span) -> Bound<u32> {
 
 fn decimal(precision: u32, scale: u32, span: Span) -> Bound<TypeKind> {
     if !(1..=u32::from(DECIMAL_PRECISION_MAX)).contains(&precision) {
-        let message = format!("the precision of DECIMAL lies between 1 and {DECIMAL_PRECISION_MAX}, not at {precision}");
+        let message = format!(
+            "the precision of DECIMAL lies between 1 and {DECIMAL_PRECISION_MAX}, not at {precision}"
+        );
         return Err(Diagnostic::new(span, message));
     }
     if scale > precision {
-        let message = format!("the scale of DECIMAL lies between 0 and its precision {precision}, not at {scale}");
+        let message =
+            format!("the scale of DECIMAL lies between 0 and its precision {precision}, not at {scale}");
         return Err(Diagnostic::new(span, message));
     }
     Ok(TypeKind::Decimal { precision: precision as u8, scale: scale as u8 })
@@ -99,6 +102,9 @@ fn decimal(precision: u32, scale: u32, span: Span) -> Bound<TypeKind> {
 fn fraction(precision: u32, name: &str, span: Span) -> Bound<u8> {
     match precision {
         0..=9 => Ok(precision as u8),
-        _ => Err(Diagnostic::new(span, format!("the precision of {name} lies between 0 and 9, not at {precision}"))),
+        _ => Err(Diagnostic::new(
+            span,
+            format!("the precision of {name} lies between 0 and 9, not at {precision}"),
+        )),
     }
 }

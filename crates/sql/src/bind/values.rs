@@ -24,16 +24,18 @@ impl Binder<'_> {
                 self.common_type(&types, values.span, &format!("the values of column {}", i + 1))
             })
             .collect::<Bound<Vec<_>>>()?;
-        let rows = rows
-            .into_iter()
-            .map(|row| self.cast_row(row, &types, values.span))
-            .collect::<Bound<Vec<_>>>()?;
-        let columns =
-            types.iter().enumerate().map(|(i, t)| RelationColumn::new(format!("EXPR${i}"), t.clone())).collect();
+        let rows =
+            rows.into_iter().map(|row| self.cast_row(row, &types, values.span)).collect::<Bound<Vec<_>>>()?;
+        let columns = types
+            .iter()
+            .enumerate()
+            .map(|(i, t)| RelationColumn::new(format!("EXPR${i}"), t.clone()))
+            .collect();
         let relation = Relation { node: 0, columns, windowing: None };
         let schema = relation.schema();
         let constant = rows.iter().flatten().all(|value| value.literal().is_some());
-        let node = if constant { self.constant_rows(&rows, schema)? } else { self.computed_rows(rows, schema) };
+        let node =
+            if constant { self.constant_rows(&rows, schema)? } else { self.computed_rows(rows, schema) };
         Ok(Relation { node, ..relation })
     }
 

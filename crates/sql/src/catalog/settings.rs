@@ -9,27 +9,52 @@ const ZONE_DEFAULT: chrono_tz::Tz = chrono_tz::Tz::UTC;
 
 /// Settings with a meaning.
 pub const SETTINGS: &[OptionSpec] = &[
-    OptionSpec::new("execution.runtime-mode", OptionKind::Choice(&["streaming", "batch"]), "streaming or batch")
-        .default("streaming"),
+    OptionSpec::new(
+        "execution.runtime-mode",
+        OptionKind::Choice(&["streaming", "batch"]),
+        "streaming or batch",
+    )
+    .default("streaming"),
     OptionSpec::new("parallelism.default", OptionKind::Integer, "how many tasks each operator has"),
     OptionSpec::new("pipeline.name", OptionKind::Text, "the name of the job"),
     OptionSpec::new("table.dml-sync", OptionKind::Boolean, "whether an INSERT is waited for"),
-    OptionSpec::new("table.exec.legacy-cast-behaviour", OptionKind::Choice(&["enabled", "disabled"]), "failing casts give NULL")
-        .default("disabled"),
+    OptionSpec::new(
+        "table.exec.legacy-cast-behaviour",
+        OptionKind::Choice(&["enabled", "disabled"]),
+        "failing casts give NULL",
+    )
+    .default("disabled"),
     OptionSpec::new(
         "table.exec.sink.not-null-enforcer",
         OptionKind::Choice(&["error", "drop"]),
         "what a NULL in a NOT NULL column of a sink does",
     )
     .default("error"),
-    OptionSpec::new("table.exec.source.idle-timeout", OptionKind::Duration, "when a silent source stops holding back the watermark")
-        .default("0 ms"),
-    OptionSpec::new("table.exec.state.ttl", OptionKind::Duration, "how long unused state is kept; 0 for ever").default("0 ms"),
+    OptionSpec::new(
+        "table.exec.source.idle-timeout",
+        OptionKind::Duration,
+        "when a silent source stops holding back the watermark",
+    )
+    .default("0 ms"),
+    OptionSpec::new(
+        "table.exec.state.ttl",
+        OptionKind::Duration,
+        "how long unused state is kept; 0 for ever",
+    )
+    .default("0 ms"),
     OptionSpec::new("table.local-time-zone", OptionKind::Text, "the session time zone").default("UTC"),
-    OptionSpec::new("tidemill.bad-records", OptionKind::Choice(&["fail", "keep"]), "whether a bad record ends the run")
-        .default("fail"),
-    OptionSpec::new("tidemill.late-records", OptionKind::Choice(&["count", "keep"]), "whether late rows are kept as records")
-        .default("count"),
+    OptionSpec::new(
+        "tidemill.bad-records",
+        OptionKind::Choice(&["fail", "keep"]),
+        "whether a bad record ends the run",
+    )
+    .default("fail"),
+    OptionSpec::new(
+        "tidemill.late-records",
+        OptionKind::Choice(&["count", "keep"]),
+        "whether late rows are kept as records",
+    )
+    .default("count"),
 ];
 
 /// The settings of a session.
@@ -83,7 +108,9 @@ impl Settings {
 
     /// A duration in milliseconds.
     pub fn duration_ms(&self, key: &str) -> i64 {
-        self.get(key).and_then(tidemill_types::options::parse_duration).map_or(0, |duration| duration.as_millis() as i64)
+        self.get(key)
+            .and_then(tidemill_types::options::parse_duration)
+            .map_or(0, |duration| duration.as_millis() as i64)
     }
 
     /// The session time zone.
@@ -118,7 +145,9 @@ fn fixed_offset(text: &str) -> Option<String> {
 }
 
 fn unknown_warning(key: &str) -> Option<String> {
-    if SETTINGS.iter().any(|spec| spec.matches(key)) || FLINK_PREFIXES.iter().any(|prefix| key.starts_with(prefix)) {
+    if SETTINGS.iter().any(|spec| spec.matches(key))
+        || FLINK_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
+    {
         return None;
     }
     let known = SETTINGS.iter().map(|spec| spec.key);

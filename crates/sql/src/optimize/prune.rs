@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 use tidemill_plan::stream::{GroupAggregatePlan, WindowAggregatePlan};
 use tidemill_plan::{
-    AggregateCall, ChangelogMode, Exchange, Expr, Input, Node, NodeId, Operator, StreamPlan, WindowKind, WindowSpec,
+    AggregateCall, ChangelogMode, Exchange, Expr, Input, Node, NodeId, Operator, StreamPlan, WindowKind,
+    WindowSpec,
 };
 use tidemill_types::Schema;
 
@@ -49,20 +50,28 @@ fn inputs_needed(node: &Node, needed: &BTreeSet<usize>, width: usize) -> BTreeSe
     let of_exprs = |exprs: &mut dyn Iterator<Item = &Expr>| exprs.flat_map(|expr| expr.columns()).collect();
     match &node.operator {
         Operator::Source(_) | Operator::Values { .. } => BTreeSet::new(),
-        Operator::Calc { filter, project } => of_exprs(&mut needed.iter().map(|i| &project[*i]).chain(filter)),
-        Operator::Expand { projections } => {
-            of_exprs(&mut projections.iter().flat_map(|projection| needed.iter().map(move |i| &projection[*i])))
+        Operator::Calc { filter, project } => {
+            of_exprs(&mut needed.iter().map(|i| &project[*i]).chain(filter))
         }
+        Operator::Expand { projections } => of_exprs(
+            &mut projections.iter().flat_map(|projection| needed.iter().map(move |i| &projection[*i])),
+        ),
         Operator::Watermark { watermark, time_column } => {
             needed.iter().copied().chain(watermark.columns()).chain([*time_column]).collect()
         }
         Operator::WindowAssign(window) => {
             needed.iter().copied().filter(|i| *i < width).chain(window_columns(window)).collect()
         }
-        Operator::WindowAggregate(plan) => {
-            plan.keys.iter().copied().chain(call_columns(&plan.aggregates)).chain(window_columns(&plan.window)).collect()
+        Operator::WindowAggregate(plan) => plan
+            .keys
+            .iter()
+            .copied()
+            .chain(call_columns(&plan.aggregates))
+            .chain(window_columns(&plan.window))
+            .collect(),
+        Operator::GroupAggregate(plan) => {
+            plan.keys.iter().copied().chain(call_columns(&plan.aggregates)).collect()
         }
-        Operator::GroupAggregate(plan) => plan.keys.iter().copied().chain(call_columns(&plan.aggregates)).collect(),
         Operator::Union | Operator::DropUpdateBefore => needed.clone(),
         Operator::Sink(_) => (0..width).collect(),
     }
@@ -110,8 +119,10 @@ fn write_node(
 fn renewed(node: &Node, operator: Operator, inputs: Vec<Input>, places: &Places) -> Node {
     let kept = node.schema.fields.iter().zip(places).filter(|(_, place)| place.is_some());
     let schema = Schema::new(kept.map(|(field, _)| field.clone()).collect());
-    let upsert_key =
-        node.upsert_key.as_ref().and_then(|key| key.iter().map(|column| places[*column]).collect::<Option<Vec<_>>>());
+    let upsert_key = node
+        .upsert_key
+        .as_ref()
+        .and_then(|key| key.iter().map(|column| places[*column]).collect::<Option<Vec<_>>>());
     Node { id: 0, uid: String::new(), operator, inputs, schema, changelog: node.changelog, upsert_key }
 }
 
@@ -133,8 +144,14 @@ fn packed(needed: &BTreeSet<usize>, width: usize) -> Places {
     places
 }
 
-fn write_operator(operator: &Operator, needed: &BTreeSet<usize>, below: &[Option<usize>], width: usize) -> (Operator, Places) {
-    let expr = |expr: &Expr| expr.map_columns(&|index, name, t| Expr::column(at(below, index), name, t.clone()));
+fn write_operator(
+    operator: &Operator,
+    needed: &BTreeSet<usize>,
+    below: &[Option<usize>],
+    width: usize,
+) -> (Operator, Places) {
+    let expr =
+        |expr: &Expr| expr.map_columns(&|index, name, t| Expr::column(at(below, index), name, t.clone()));
     let identity = |width: usize| (0..width).map(Some).collect::<Places>();
     match operator {
         Operator::Source(source) => {
@@ -142,7 +159,8 @@ fn write_operator(operator: &Operator, needed: &BTreeSet<usize>, below: &[Option
             let physical = source.wanted.len();
             let metadata = std::mem::take(&mut source.metadata);
             source.wanted = needed.iter().filter(|i| **i < physical).map(|i| source.wanted[*i]).collect();
-            source.metadata = needed.iter().filter(|i| **i >= physical).map(|i| metadata[*i - physical].clone()).collect();
+            source.metadata =
+                needed.iter().filter(|i| **i >= physical).map(|i| metadata[*i - physical].clone()).collect();
             (Operator::Source(source), packed(needed, width))
         }
         Operator::Values { columns, rows } => {
@@ -159,7 +177,8 @@ fn write_operator(operator: &Operator, needed: &BTreeSet<usize>, below: &[Option
             (Operator::Expand { projections }, packed(needed, width))
         }
         Operator::Watermark { watermark, time_column } => {
-            let operator = Operator::Watermark { watermark: expr(watermark), time_column: at(below, *time_column) };
+            let operator =
+                Operator::Watermark { watermark: expr(watermark), time_column: at(below, *time_column) };
             (operator, below.to_vec())
         }
         Operator::WindowAssign(window) => {
@@ -184,16 +203,21 @@ fn write_operator(operator: &Operator, needed: &BTreeSet<usize>, below: &[Option
             };
             (Operator::GroupAggregate(plan), identity(width))
         }
-        Operator::Union | Operator::DropUpdateBefore | Operator::Sink(_) => (operator.clone(), below.to_vec()),
+        Operator::Union | Operator::DropUpdateBefore | Operator::Sink(_) => {
+            (operator.clone(), below.to_vec())
+        }
     }
 }
 
 fn write_window(window: &WindowSpec, below: &[Option<usize>]) -> WindowSpec {
     let kind = match &window.kind {
-        WindowKind::Session { gap, partition } => {
-            WindowKind::Session { gap: *gap, partition: partition.iter().map(|column| at(below, *column)).collect() }
+        WindowKind::Session { gap, partition } => WindowKind::Session {
+            gap: *gap,
+            partition: partition.iter().map(|column| at(below, *column)).collect(),
+        },
+        WindowKind::Attached { start, end } => {
+            WindowKind::Attached { start: at(below, *start), end: at(below, *end) }
         }
-        WindowKind::Attached { start, end } => WindowKind::Attached { start: at(below, *start), end: at(below, *end) },
         other => other.clone(),
     };
     WindowSpec { kind, time_column: at(below, window.time_column), ..window.clone() }
@@ -227,7 +251,13 @@ fn write_union(
     (out.push(renewed(node, Operator::Union, inputs, &places)), places)
 }
 
-fn project_to(id: NodeId, kept: &Places, needed: &BTreeSet<usize>, union: &Node, out: &mut StreamPlan) -> NodeId {
+fn project_to(
+    id: NodeId,
+    kept: &Places,
+    needed: &BTreeSet<usize>,
+    union: &Node,
+    out: &mut StreamPlan,
+) -> NodeId {
     let project = needed
         .iter()
         .map(|column| {

@@ -42,7 +42,12 @@ impl Session {
         Ok(())
     }
 
-    fn add_columns(&self, table: &mut Table, columns: &[ColumnDef], like: Option<&ast::TableLike>) -> Bound<()> {
+    fn add_columns(
+        &self,
+        table: &mut Table,
+        columns: &[ColumnDef],
+        like: Option<&ast::TableLike>,
+    ) -> Bound<()> {
         for def in columns {
             if let Some(known) = table.columns.iter().position(|column| column.name == def.name.value) {
                 match like.is_some_and(|like| like::overwrites(like, &def.kind)) {
@@ -84,11 +89,17 @@ impl Session {
                 .with_hint("add OVERWRITING WATERMARKS or EXCLUDING WATERMARKS to LIKE"));
         }
         let [name] = watermark.column.as_slice() else {
-            return Err(Diagnostic::new(watermark.span, "the watermark's column must be a column of the table itself"));
+            return Err(Diagnostic::new(
+                watermark.span,
+                "the watermark's column must be a column of the table itself",
+            ));
         };
         let column = table.columns.iter_mut().find(|column| column.name == name.value);
         let column = column.ok_or_else(|| {
-            Diagnostic::new(name.span, format!("the watermark's column '{}' is not defined in the table", name.value))
+            Diagnostic::new(
+                name.span,
+                format!("the watermark's column '{}' is not defined in the table", name.value),
+            )
         })?;
         if !matches!(column.data_type.kind, TypeKind::Timestamp(0..=3) | TypeKind::TimestampLtz(0..=3)) {
             return Err(Diagnostic::new(
@@ -110,7 +121,10 @@ impl Session {
         if expr.data_type().kind.is_timestamp() || is_call(&watermark.expr, "SOURCE_WATERMARK") {
             return Ok(());
         }
-        Err(Diagnostic::new(watermark.expr.span, format!("a watermark must be a timestamp, not {}", expr.data_type())))
+        Err(Diagnostic::new(
+            watermark.expr.span,
+            format!("a watermark must be a timestamp, not {}", expr.data_type()),
+        ))
     }
 }
 
@@ -140,8 +154,11 @@ fn add_options(options: &mut Options, create: &CreateTable, overwrite: bool) -> 
     for property in &create.options {
         let former = options.0.insert(property.key.value.clone(), property.value.value.clone());
         if former.is_some() && !overwrite {
-            return Err(Diagnostic::new(property.key.span, format!("the option '{}' comes from LIKE already", property.key.value))
-                .with_hint("write OVERWRITING OPTIONS"));
+            return Err(Diagnostic::new(
+                property.key.span,
+                format!("the option '{}' comes from LIKE already", property.key.value),
+            )
+            .with_hint("write OVERWRITING OPTIONS"));
         }
     }
     Ok(())
@@ -173,26 +190,36 @@ fn add_key(table: &mut Table, create: &CreateTable) -> Bound<()> {
     let of_columns = create.schema.columns.iter().filter_map(|column| {
         column.constraint.as_ref().map(|constraint| (constraint, vec![column.name.clone()]))
     });
-    let of_table = create.schema.constraints.iter().map(|constraint| (constraint, constraint.columns.clone()));
+    let of_table =
+        create.schema.constraints.iter().map(|constraint| (constraint, constraint.columns.clone()));
     let keys: Vec<(&KeyConstraint, Vec<ast::Ident>)> = of_columns.chain(of_table).collect();
     let Some((constraint, columns)) = keys.first() else { return Ok(()) };
     if let Some((second, _)) = keys.get(1) {
         return Err(Diagnostic::new(second.span, "a table has at most one primary key"));
     }
     if constraint.unique {
-        return Err(Diagnostic::new(constraint.span, "UNIQUE is not supported").with_hint("write PRIMARY KEY (..) NOT ENFORCED"));
+        return Err(Diagnostic::new(constraint.span, "UNIQUE is not supported")
+            .with_hint("write PRIMARY KEY (..) NOT ENFORCED"));
     }
     if constraint.enforced != Some(false) {
         return Err(Diagnostic::new(constraint.span, "a primary key must be declared as NOT ENFORCED")
-            .with_hint("rows live outside, so nothing here could enforce it: write PRIMARY KEY (..) NOT ENFORCED"));
+            .with_hint(
+                "rows live outside, so nothing here could enforce it: write PRIMARY KEY (..) NOT ENFORCED",
+            ));
     }
     table.primary_key.clear();
     for name in columns {
         let column = table.columns.iter_mut().find(|column| column.name == name.value).ok_or_else(|| {
-            Diagnostic::new(name.span, format!("the primary key names column '{}', which the table does not have", name.value))
+            Diagnostic::new(
+                name.span,
+                format!("the primary key names column '{}', which the table does not have", name.value),
+            )
         })?;
         if !matches!(column.kind, ColumnKind::Physical) {
-            return Err(Diagnostic::new(name.span, format!("column '{}' is not physical and can't be in a primary key", name.value)));
+            return Err(Diagnostic::new(
+                name.span,
+                format!("column '{}' is not physical and can't be in a primary key", name.value),
+            ));
         }
         column.data_type = DataType { nullable: false, ..column.data_type.clone() };
         table.primary_key.push(name.value.clone());

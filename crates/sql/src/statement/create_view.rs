@@ -21,7 +21,10 @@ impl Session {
                 create.columns.iter().map(|column| column.value.clone()).collect()
             }
             given => {
-                let message = format!("the view's query has {} columns, but {given} names are given", relation.columns.len());
+                let message = format!(
+                    "the view's query has {} columns, but {given} names are given",
+                    relation.columns.len()
+                );
                 return Err(Diagnostic::new(create.name.span(), message));
             }
         };

@@ -14,8 +14,11 @@ impl Session {
         };
         let key = self.catalog.key(&drop.name)?;
         if !drop.temporary && self.catalog.is_temporary(&key) {
-            return Err(Diagnostic::new(drop.name.span(), format!("a temporary object '{key}' hides the {wanted}"))
-                .with_hint(format!("DROP TEMPORARY {} `{key}` first", wanted.to_uppercase())));
+            return Err(Diagnostic::new(
+                drop.name.span(),
+                format!("a temporary object '{key}' hides the {wanted}"),
+            )
+            .with_hint(format!("DROP TEMPORARY {} `{key}` first", wanted.to_uppercase())));
         }
         let kind = match (drop.temporary, self.catalog.is_temporary(&key)) {
             (true, false) => None,
@@ -26,8 +29,10 @@ impl Session {
                 self.catalog.remove(&key, drop.temporary);
                 Ok(())
             }
-            Some(kind) => Err(Diagnostic::new(drop.name.span(), format!("'{key}' is a {kind}, not a {wanted}"))
-                .with_hint(format!("write DROP {}", kind.to_uppercase()))),
+            Some(kind) => {
+                Err(Diagnostic::new(drop.name.span(), format!("'{key}' is a {kind}, not a {wanted}"))
+                    .with_hint(format!("write DROP {}", kind.to_uppercase())))
+            }
             None if drop.if_exists => Ok(()),
             None => Err(Diagnostic::new(drop.name.span(), format!("there is no {wanted} '{key}'"))
                 .with_hint("SHOW TABLES lists the tables and views; IF EXISTS makes this no error")),

@@ -56,7 +56,8 @@ pub(super) fn overwrites(like: &TableLike, kind: &ast::ColumnKind) -> bool {
 
 /// What happens to a part: what is said of it, else what is said of ALL, else the default.
 fn strategy(like: &TableLike, feature: LikeFeature) -> LikeStrategy {
-    let said = |wanted| like.options.iter().find(|option| option.feature == wanted).map(|option| option.strategy);
+    let said =
+        |wanted| like.options.iter().find(|option| option.feature == wanted).map(|option| option.strategy);
     let default = match feature {
         LikeFeature::Options => LikeStrategy::Overwriting,
         _ => LikeStrategy::Including,

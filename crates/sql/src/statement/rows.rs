@@ -33,7 +33,9 @@ impl Rows {
         let column = |i: usize| -> ArrayRef {
             let values = self.rows.iter().map(|row| row[i].as_deref());
             match self.schema.fields[i].data_type.kind {
-                TypeKind::Boolean => Arc::new(values.map(|v| v.map(|text| text == "true")).collect::<BooleanArray>()),
+                TypeKind::Boolean => {
+                    Arc::new(values.map(|v| v.map(|text| text == "true")).collect::<BooleanArray>())
+                }
                 _ => Arc::new(values.collect::<StringViewArray>()),
             }
         };

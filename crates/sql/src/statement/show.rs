@@ -3,7 +3,9 @@
 use super::Rows;
 use crate::ast::{ObjectKind, Show, ShowLike, ShowWhat};
 use crate::bind::{Bound, unsupported};
-use crate::catalog::{CATALOG_DEFAULT, CatalogEntry, Column, ColumnKind, DATABASE_DEFAULT, Session, Table, View};
+use crate::catalog::{
+    CATALOG_DEFAULT, CatalogEntry, Column, ColumnKind, DATABASE_DEFAULT, Session, Table, View,
+};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use crate::unparse::{unparse_expr, unparse_query};
@@ -23,7 +25,8 @@ impl Session {
             _ => return Err(unsupported(span, "this form of SHOW")),
         };
         let mut rows = Rows::new(&[column]);
-        for name in names.into_iter().filter(|name| show.like.as_ref().is_none_or(|like| matches(like, name))) {
+        for name in names.into_iter().filter(|name| show.like.as_ref().is_none_or(|like| matches(like, name)))
+        {
             rows.push(vec![Some(name)]);
         }
         Ok(rows)
@@ -49,8 +52,10 @@ impl Session {
         match (kind, self.catalog.lookup(name)?) {
             (ObjectKind::Table, CatalogEntry::Table(table)) => Ok(create_table(table)),
             (ObjectKind::View, CatalogEntry::View(view)) => Ok(create_view(view)),
-            (_, entry) => Err(Diagnostic::new(name.span(), format!("'{}' is a {}", name.last().value, entry.kind()))
-                .with_hint(format!("write SHOW CREATE {}", entry.kind().to_uppercase()))),
+            (_, entry) => {
+                Err(Diagnostic::new(name.span(), format!("'{}' is a {}", name.last().value, entry.kind()))
+                    .with_hint(format!("write SHOW CREATE {}", entry.kind().to_uppercase())))
+            }
         }
     }
 }
@@ -70,7 +75,9 @@ fn like_match(pattern: &[char], text: &[char]) -> bool {
     match pattern.split_first() {
         None => text.is_empty(),
         Some(('%', rest)) => (0..=text.len()).any(|skip| like_match(rest, &text[skip..])),
-        Some((c, rest)) => text.split_first().is_some_and(|(t, tail)| (*c == '_' || c == t) && like_match(rest, tail)),
+        Some((c, rest)) => {
+            text.split_first().is_some_and(|(t, tail)| (*c == '_' || c == t) && like_match(rest, tail))
+        }
     }
 }
 
@@ -89,7 +96,11 @@ fn full_name(name: &str) -> String {
 fn create_table(table: &Table) -> String {
     let mut parts: Vec<String> = table.columns.iter().map(column).collect();
     if let Some(watermark) = &table.watermark {
-        parts.push(format!("WATERMARK FOR {} AS {}", quoted(&watermark.column), unparse_expr(&watermark.expr)));
+        parts.push(format!(
+            "WATERMARK FOR {} AS {}",
+            quoted(&watermark.column),
+            unparse_expr(&watermark.expr)
+        ));
     }
     if !table.primary_key.is_empty() {
         let columns: Vec<String> = table.primary_key.iter().map(|name| quoted(name)).collect();
@@ -97,7 +108,8 @@ fn create_table(table: &Table) -> String {
         parts.push(format!("CONSTRAINT {} PRIMARY KEY ({}) NOT ENFORCED", quoted(&name), columns.join(", ")));
     }
     let temporary = if table.temporary { "TEMPORARY " } else { "" };
-    let mut out = format!("CREATE {temporary}TABLE {} (\n  {}\n)", full_name(&table.name), parts.join(",\n  "));
+    let mut out =
+        format!("CREATE {temporary}TABLE {} (\n  {}\n)", full_name(&table.name), parts.join(",\n  "));
     if let Some(comment) = &table.comment {
         out.push_str(&format!("\nCOMMENT {}", text(comment)));
     }
@@ -105,8 +117,12 @@ fn create_table(table: &Table) -> String {
         let columns: Vec<String> = table.partition_by.iter().map(|name| quoted(name)).collect();
         out.push_str(&format!("\nPARTITIONED BY ({})", columns.join(", ")));
     }
-    let options: Vec<String> =
-        table.options.0.iter().map(|(key, value)| format!("{} = {}", text(key), text(&masked(key, value)))).collect();
+    let options: Vec<String> = table
+        .options
+        .0
+        .iter()
+        .map(|(key, value)| format!("{} = {}", text(key), text(&masked(key, value))))
+        .collect();
     out.push_str(&format!("\nWITH (\n  {}\n)\n", options.join(",\n  ")));
     out
 }
@@ -119,7 +135,8 @@ fn masked(key: &str, value: &str) -> String {
 }
 
 fn column(column: &Column) -> String {
-    let comment = column.comment.as_ref().map(|comment| format!(" COMMENT {}", text(comment))).unwrap_or_default();
+    let comment =
+        column.comment.as_ref().map(|comment| format!(" COMMENT {}", text(comment))).unwrap_or_default();
     let name = quoted(&column.name);
     let not_null = if column.data_type.nullable { "" } else { " NOT NULL" };
     match &column.kind {

@@ -4,14 +4,12 @@
 //! checkpoint that its checksum should have caught, so it panics.
 
 use super::encode::{ESCAPED, NONE};
-use crate::arrow_type::{arrow_type, element_field};
+use crate::arrow_type::{arrow_type, element_field, is_wide};
 use crate::map::map_array;
 use crate::{DataType, TypeKind};
 use arrow_array::builder::{BinaryViewBuilder, BooleanBuilder};
 use arrow_array::types::*;
-use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, ListArray, NullArray, PrimitiveArray, StructArray,
-};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, ListArray, NullArray, PrimitiveArray, StructArray};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType as Arrow, Fields, TimeUnit};
 use std::sync::Arc;
@@ -61,6 +59,7 @@ impl Values {
             TypeKind::Int | TypeKind::Date | TypeKind::Time(_) | TypeKind::IntervalMonth => {
                 Values::I32(Vec::new())
             }
+            TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) if is_wide(*p) => Values::I128(Vec::new()),
             TypeKind::BigInt | TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_) | TypeKind::IntervalDay => {
                 Values::I64(Vec::new())
             }
@@ -239,10 +238,7 @@ fn i64_column(values: Vec<i64>, nulls: Nulls, arrow: &Arrow) -> ArrayRef {
         Arrow::Timestamp(TimeUnit::Millisecond, _) => {
             primitive::<TimestampMillisecondType>(values, nulls, arrow)
         }
-        Arrow::Timestamp(TimeUnit::Microsecond, _) => {
-            primitive::<TimestampMicrosecondType>(values, nulls, arrow)
-        }
-        Arrow::Timestamp(..) => primitive::<TimestampNanosecondType>(values, nulls, arrow),
+        Arrow::Timestamp(..) => primitive::<TimestampMicrosecondType>(values, nulls, arrow),
         Arrow::Duration(_) => primitive::<DurationMillisecondType>(values, nulls, arrow),
         _ => primitive::<Int64Type>(values, nulls, arrow),
     }

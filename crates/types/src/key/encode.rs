@@ -167,9 +167,6 @@ impl<'a> Values<'a> {
             Arrow::Timestamp(TimeUnit::Microsecond, _) => {
                 Values::I64(array.as_primitive::<TimestampMicrosecondType>().values())
             }
-            Arrow::Timestamp(TimeUnit::Nanosecond, _) => {
-                Values::I64(array.as_primitive::<TimestampNanosecondType>().values())
-            }
             other => unreachable!("no type of Flink lies in a column of {other}"),
         }
     }
