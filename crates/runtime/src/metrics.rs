@@ -81,6 +81,9 @@ pub(crate) struct OperatorEntry {
     pub(crate) uid: String,
     pub(crate) name: String,
     pub(crate) tasks: Vec<Arc<TaskCounters>>,
+    /// What tasks above do of its work before the exchange. Rows that go on from there are counted by the
+    /// operator itself; rows that are dropped there are added to its own.
+    pub(crate) first_phase: Vec<Arc<TaskCounters>>,
     pub(crate) lanes: Vec<Arc<Lane>>,
 }
 
@@ -163,12 +166,17 @@ impl OperatorEntry {
     fn metrics(&self) -> OperatorMetrics {
         let mut rows = RowCounters::default();
         self.tasks.iter().for_each(|task| add(&mut rows, &task.rows()));
+        for task in &self.first_phase {
+            let dropped = task.rows().filtered;
+            rows.input += dropped;
+            rows.filtered += dropped;
+        }
         OperatorMetrics {
             uid: self.uid.clone(),
             name: self.name.clone(),
             tasks: self.tasks.len(),
             rows,
-            busy_ns: self.tasks.iter().map(|task| task.busy_ns.load(Relaxed)).sum(),
+            busy_ns: self.tasks.iter().chain(&self.first_phase).map(|task| task.busy_ns.load(Relaxed)).sum(),
             watermark: self.tasks.iter().map(|t| t.watermark.load(Relaxed)).min().unwrap_or(WATERMARK_NONE),
             queue_fill: self.lanes.iter().map(|lane| lane.fill()).fold(0.0, f64::max),
             state_bytes: self.tasks.iter().map(|task| task.state_bytes.load(Relaxed)).sum(),

@@ -1,0 +1,136 @@
+//! The pieces of a job as they come together: fragments, signals, sources, lanes, tasks.
+
+use super::Built;
+use super::phases::choose_phases;
+use crate::chain::Chain;
+use crate::dead_letter::DeadLetters;
+use crate::decode::SourceDecoder;
+use crate::exchange::Outbox;
+use crate::fragment::{Fragment, Root, collects, cut};
+use crate::lane::Lane;
+use crate::metrics::{OperatorEntry, Registry, SourceCounters};
+use crate::options::JobOptions;
+use crate::signal::{TaskSignal, WorkerSignal};
+use crate::sink_edge::PacketQueue;
+use crate::source_queue::SourceQueue;
+use crate::start::open::wants_one_task;
+use crate::task::{SourceInput, Task, TaskInput};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+use tidemill_connector::{OpenSource, Sink};
+use tidemill_operators::LocalPhase;
+use tidemill_plan::{Node, NodeId, Operator, StreamPlan};
+use tidemill_types::Result;
+
+/// The pieces of a job as they come together.
+pub(super) struct Builder<'a> {
+    pub(super) plan: &'a StreamPlan,
+    pub(super) options: &'a JobOptions,
+    pub(super) fragments: Vec<Fragment>,
+    pub(super) workers: Vec<Arc<WorkerSignal>>,
+    /// By fragment and task.
+    pub(super) signals: Vec<Vec<TaskSignal>>,
+    /// By fragment; absent for receivers.
+    pub(super) sources: Vec<Option<SourcePart>>,
+    /// By receiving fragment: what its senders aggregate before the exchange.
+    pub(super) phases: Vec<Option<LocalPhase>>,
+    /// By sending fragment, edge, sending task, then one for each lane of that task.
+    pub(super) lanes: Vec<Vec<Vec<Vec<Arc<Lane>>>>>,
+    pub(super) queued_rows: Vec<Vec<Arc<AtomicUsize>>>,
+    pub(super) metrics: Registry,
+    pub(super) entries: BTreeMap<NodeId, OperatorEntry>,
+    pub(super) sinks: Vec<(Box<dyn Sink>, Arc<PacketQueue>)>,
+    pub(super) dead_letters: Arc<DeadLetters>,
+}
+
+/// A source that was opened.
+pub(super) struct SourcePart {
+    pub(super) queue: Arc<SourceQueue>,
+    pub(super) open: Option<OpenSource>,
+    pub(super) per_split: bool,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) counters: Arc<SourceCounters>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(plan: &'a StreamPlan, options: &'a JobOptions) -> Result<Self> {
+        let parallelism = options.parallelism.max(1);
+        let single = |node: &Node| collects(node) || wants_one_task(node, options);
+        let fragments = cut(plan, parallelism, single)?;
+        let workers: Vec<_> = (0..parallelism).map(|_| Arc::new(WorkerSignal::default())).collect();
+        let signal = |task: usize| TaskSignal::new(workers[task % parallelism].clone());
+        let signals: Vec<Vec<_>> =
+            fragments.iter().map(|f| (0..f.parallelism).map(signal).collect()).collect();
+        let queued_rows =
+            fragments.iter().map(|f| (0..f.parallelism).map(|_| Arc::default()).collect()).collect();
+        Ok(Builder {
+            plan,
+            options,
+            fragments,
+            workers,
+            signals,
+            sources: Vec::new(),
+            phases: Vec::new(),
+            lanes: Vec::new(),
+            queued_rows,
+            metrics: Registry::default(),
+            entries: BTreeMap::new(),
+            sinks: Vec::new(),
+            dead_letters: Arc::new(DeadLetters::new(options.dead_letter.clone(), options.zone)),
+        })
+    }
+
+    pub(super) fn build(mut self) -> Result<Built> {
+        for at in 0..self.fragments.len() {
+            let source = self.open_source(at)?;
+            self.sources.push(source);
+        }
+        self.phases = choose_phases(self.plan, &self.fragments, &self.sources, self.options.keep_late);
+        self.lay_lanes();
+        let mut tasks: Vec<Vec<Task>> = self.workers.iter().map(|_| Vec::new()).collect();
+        // Consumers come first: fragments are in topological order.
+        for at in (0..self.fragments.len()).rev() {
+            for task in 0..self.fragments[at].parallelism {
+                let worker = task % tasks.len();
+                let task = self.build_task(at, task)?;
+                tasks[worker].push(task);
+            }
+        }
+        self.metrics.operators = self.entries.into_values().collect();
+        Ok(Built {
+            workers: self.workers.into_iter().zip(tasks).collect(),
+            sources: self.sources.into_iter().flatten().collect(),
+            sinks: self.sinks,
+            metrics: self.metrics,
+        })
+    }
+
+    fn build_task(&mut self, at: usize, task: usize) -> Result<Task> {
+        let signal = self.signals[at][task].clone();
+        let input = match self.fragments[at].kind {
+            Root::Source => TaskInput::Source(self.source_input(at, task)),
+            Root::Receiver => TaskInput::Lanes(self.receiver(at, task), self.queued_rows[at][task].clone()),
+        };
+        let nodes = self.chain_nodes(at, task, &signal)?;
+        let senders = self.senders(at, task);
+        let chain = Chain::new(nodes, senders, self.dead_letters.clone(), Outbox::new(signal.clone()));
+        Ok(Task::new(signal, input, chain, self.options.chunk_rows_max.max(1)))
+    }
+
+    fn source_input(&self, at: usize, task: usize) -> SourceInput {
+        let fragment = &self.fragments[at];
+        let part = self.sources[at].as_ref().expect("the source was opened");
+        let decoder = match &self.plan.nodes[fragment.root].operator {
+            Operator::Source(source) => Some(SourceDecoder::new(
+                Arc::new(source.clone()),
+                self.options.zone,
+                self.options.bad_records,
+                self.dead_letters.clone(),
+            )),
+            _ => None,
+        };
+        SourceInput { queue: part.queue.clone(), task, decoder, open: None }
+    }
+}

@@ -1,0 +1,156 @@
+//! Opens the sources and sinks of a job.
+
+use super::builder::{Builder, SourcePart};
+use crate::fragment::Root;
+use crate::metrics::SourceCounters;
+use crate::options::JobOptions;
+use crate::signal::TaskSignal;
+use crate::sink::{SinkHead, SinkOut};
+use crate::sink_edge::PacketQueue;
+use crate::source_queue::{Payload, SourceQueue};
+use std::sync::Arc;
+use std::time::Duration;
+use tidemill_connector::{OpenSource, TableRequest};
+use tidemill_plan::{Node, NodeId, Operator, SinkPlan, SinkTarget, SourcePlan};
+use tidemill_types::options::parse_duration;
+use tidemill_types::{Chunk, Error, Options, Result, Schema};
+
+/// How long a split of a source that does not end may be silent unless told otherwise.
+const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+
+impl Builder<'_> {
+    pub(super) fn open_source(&mut self, at: usize) -> Result<Option<SourcePart>> {
+        let fragment = &self.fragments[at];
+        if fragment.kind == Root::Receiver {
+            return Ok(None);
+        }
+        let queue = Arc::new(SourceQueue::new(self.options.queue_bytes_max, self.signals[at].clone()));
+        let counters = Arc::new(SourceCounters::default());
+        let (open, idle_timeout) = match &self.plan.nodes[fragment.root].operator {
+            Operator::Source(source) => {
+                let open = open_source(source, self.options)?;
+                let idle_timeout = idle_timeout(source, open.bounded, self.options)?;
+                self.metrics.sources.push((source.table.clone(), counters.clone()));
+                (Some(open), idle_timeout)
+            }
+            Operator::Values { columns, rows } => {
+                queue.push(0, Payload::Rows(Chunk::new(columns.clone(), *rows)));
+                queue.end(true);
+                (None, None)
+            }
+            other => return Err(Error::internal(format!("'{}' has no input", other.name()))),
+        };
+        let per_split = open.as_ref().is_some_and(|open| open.watermark_per_split);
+        Ok(Some(SourcePart { queue, open, per_split, idle_timeout, counters }))
+    }
+
+    pub(super) fn open_sink(
+        &mut self,
+        sink: &SinkPlan,
+        node: &Node,
+        signal: &TaskSignal,
+    ) -> Result<SinkHead> {
+        let mut schema = self.input_schema(node);
+        if node.schema.len() == schema.len() {
+            schema = node.schema.clone();
+        }
+        let out = match &sink.target {
+            SinkTarget::Collect => {
+                let sender = self.options.collect.clone();
+                let sender = sender.ok_or_else(|| Error::internal("nobody takes the rows of this query"))?;
+                SinkOut::Collect(Arc::new(sender))
+            }
+            SinkTarget::Table { .. } => self.open_table_sink(&sink.target, node.id, &schema, signal)?,
+        };
+        Ok(SinkHead::new(sink, &schema, out))
+    }
+
+    fn open_table_sink(
+        &mut self,
+        target: &SinkTarget,
+        id: NodeId,
+        schema: &Schema,
+        signal: &TaskSignal,
+    ) -> Result<SinkOut> {
+        let SinkTarget::Table { table, connector, options, partition_by, primary_key, overwrite } = target
+        else {
+            return Err(Error::internal("a sink of a table"));
+        };
+        let connector = self.options.connectors.find(connector)?;
+        let open = connector.sink.ok_or_else(|| cannot(table, connector.name, "written to"))?;
+        let wanted: Vec<usize> = (0..schema.len()).collect();
+        let with_node = self.fragments.iter().filter(|fragment| fragment.nodes.contains(&id));
+        let parallelism = with_node.map(|fragment| fragment.parallelism).sum();
+        let opened = open(&TableRequest {
+            table,
+            options: &without_connector(options),
+            schema,
+            wanted: &wanted,
+            metadata: &[],
+            partition_by,
+            primary_key,
+            overwrite: *overwrite,
+            // Two INSERTs may write one folder, so no two sinks of a job have the same number.
+            task: self.sinks.len(),
+            parallelism,
+            zone: self.options.zone,
+            run_id: &self.options.run_id,
+        })?;
+        let queue = Arc::new(PacketQueue::new(self.options.queue_bytes_max, signal.clone()));
+        self.sinks.push((opened.sink, queue.clone()));
+        Ok(SinkOut::Packets { front: opened.front, queue })
+    }
+}
+
+fn open_source(source: &SourcePlan, options: &JobOptions) -> Result<OpenSource> {
+    let connector = options.connectors.find(&source.connector)?;
+    let open = connector.source.ok_or_else(|| cannot(&source.table, connector.name, "read"))?;
+    open(&TableRequest {
+        table: &source.table,
+        options: &without_connector(&source.options),
+        schema: &source.physical,
+        wanted: &source.wanted,
+        metadata: &source.metadata,
+        partition_by: &source.partition_by,
+        primary_key: &[],
+        overwrite: false,
+        task: 0,
+        parallelism: 1,
+        zone: options.zone,
+        run_id: &options.run_id,
+    })
+}
+
+fn idle_timeout(source: &SourcePlan, bounded: bool, options: &JobOptions) -> Result<Option<Duration>> {
+    const KEY: &str = "scan.watermark.idle-timeout";
+    let own = match source.options.get(KEY) {
+        None => None,
+        Some(text) => match parse_duration(text) {
+            Some(duration) => Some(duration),
+            None => return Err(Error::user(format!("option '{KEY}' is '{text}', but must be a duration"))),
+        },
+    };
+    let default = (!bounded).then_some(IDLE_TIMEOUT_DEFAULT);
+    Ok(own.or(options.idle_timeout).or(default).filter(|timeout| !timeout.is_zero()))
+}
+
+fn without_connector(options: &Options) -> Options {
+    let mut options = options.clone();
+    options.0.remove("connector");
+    options
+}
+
+fn cannot(table: &str, connector: &str, what: &str) -> Error {
+    Error::user(format!("table '{table}' can't be {what}: the connector '{connector}' does not offer that"))
+}
+
+/// Whether a sink's connector or options ask for a single task.
+pub(super) fn wants_one_task(node: &Node, options: &JobOptions) -> bool {
+    let Operator::Sink(SinkPlan { target: SinkTarget::Table { connector, options: given, .. }, .. }) =
+        &node.operator
+    else {
+        return false;
+    };
+    given.get("sink.parallelism").is_some_and(|text| text.trim() == "1")
+        || options.connectors.find(connector).is_ok_and(|connector| connector.single_task_sink)
+}
