@@ -6,8 +6,10 @@ mod harness;
 use harness::{Table, UTC, array, int, map, row, text};
 use proptest::prelude::*;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use tidemill_format::{RowWriter, write_changes, write_display};
-use tidemill_types::{DataType, RowKind, TypeKind};
+use tidemill_types::arrow::{Int32Array, StringViewArray};
+use tidemill_types::{Chunk, DataType, RowKind, TypeKind};
 
 fn all_types() -> Vec<(&'static str, DataType)> {
     vec![
@@ -59,6 +61,23 @@ fn options_change_what_is_written() {
     let sparse = Table::new("json", &[("a", int()), ("r", row(&[("x", int())])), ("l", array(int()))])
         .option("encode.ignore-null-fields", "true");
     assert_eq!(sparse.write("{\"r\":{},\"l\":[null]}").unwrap(), [r#"{"r":{},"l":[null]}"#]);
+}
+
+#[test]
+fn a_null_key_is_refused_dropped_or_named() {
+    let types = (text(), int());
+    let keys = Arc::new(StringViewArray::from(vec![Some("a"), None]));
+    let values = Arc::new(Int32Array::from(vec![1, 2]));
+    let offsets = arrow_buffer::OffsetBuffer::from_lengths([2]);
+    let maps = tidemill_types::map::map_array((&types.0, &types.1), offsets, (keys, values), None);
+    let chunk = Chunk::new(vec![Arc::new(maps)], 1);
+    let table = || Table::new("json", &[("m", map(int()))]);
+    let refused = table().write_chunk(&chunk).unwrap_err().to_string();
+    assert!(refused.contains("'map-null-key.mode' can be DROP or LITERAL"), "{refused}");
+    let dropped = table().option("map-null-key.mode", "DROP");
+    assert_eq!(dropped.write_chunk(&chunk).unwrap(), [r#"{"m":{"a":1}}"#]);
+    let named = table().option("map-null-key.mode", "LITERAL").option("map-null-key.literal", "none");
+    assert_eq!(named.write_chunk(&chunk).unwrap(), [r#"{"m":{"a":1,"none":2}}"#]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 pub mod basic;
 pub mod concat;
 pub mod encode;
+pub mod enforce;
 pub mod pad;
 pub mod printf;
 pub mod search;
@@ -20,6 +21,7 @@ pub fn register(registry: &mut FunctionRegistry) {
     basic::register(registry);
     concat::register(registry);
     encode::register(registry);
+    enforce::register(registry);
     pad::register(registry);
     printf::register(registry);
     search::register(registry);

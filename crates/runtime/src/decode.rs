@@ -182,3 +182,28 @@ pub fn format_of(table: &str, options: &Options) -> Result<(&'static Format, Opt
         "add the option 'format', such as 'json'",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidemill_types::{DataType, Field};
+
+    #[test]
+    fn partition_columns_are_in_no_record() {
+        let field = |name: &str| Field::new(name, DataType::string());
+        let plan = SourcePlan {
+            table: "t".into(),
+            connector: "filesystem".into(),
+            options: Options::default(),
+            physical: Schema::new(vec![field("day"), field("v"), field("hour"), field("w")]),
+            wanted: vec![3, 0],
+            metadata: Vec::new(),
+            partition_by: vec!["day".into(), "hour".into()],
+            bounded: true,
+        };
+        let (stored, places) = stored_columns(&plan);
+        let names: Vec<&str> = stored.fields.iter().map(|field| field.name.as_str()).collect();
+        assert_eq!(names, ["v", "w"]);
+        assert_eq!(places, [None, Some(0), None, Some(1)]);
+    }
+}

@@ -146,6 +146,31 @@ fn an_aggregate_tells_its_changes_and_its_state() {
 }
 
 #[test]
+fn a_sign_belongs_to_its_number() {
+    let types = |sql: &str| plan(&format!("SELECT TYPEOF({sql}) FROM t;"));
+    for (number, data_type) in [
+        ("-2147483648", "INT NOT NULL"),
+        ("-2147483649", "BIGINT NOT NULL"),
+        ("2147483648", "BIGINT NOT NULL"),
+        ("-9223372036854775808", "BIGINT NOT NULL"),
+        ("-1.50", "DECIMAL(3, 2) NOT NULL"),
+    ] {
+        let plan = types(number);
+        assert!(plan.contains(data_type), "{number}: {plan}");
+    }
+}
+
+#[test]
+fn lengths_are_enforced_on_demand() {
+    let insert = "CREATE TABLE a (c CHAR(3), s STRING) WITH ('connector' = 'filesystem', 'path' = 'a', 'format' = 'csv');\n\
+        INSERT INTO a SELECT c, s FROM a;";
+    let set = |mode: &str| plan(&format!("SET 'table.exec.sink.type-length-enforcer' = '{mode}';\n{insert}"));
+    assert!(!plan(insert).contains("CAST") && !plan(insert).contains("CHECK_LENGTH"));
+    assert!(set("TRIM_PAD").contains("CAST(c AS CHAR(3))"), "{}", set("TRIM_PAD"));
+    assert!(set("ERROR").contains("$CHECK_LENGTH(c, 'c')"), "{}", set("ERROR"));
+}
+
+#[test]
 fn show_create_table_can_be_read_back() {
     let text = rows("SHOW CREATE TABLE t;").rows[0][0].clone().expect("a text");
     let (statements, errors) = parse_script(&format!("{text};"));

@@ -289,6 +289,24 @@ mod tests {
     }
 
     #[test]
+    fn sinks_of_a_run_share_a_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let rolling = Rolling {
+            file_bytes: u64::MAX,
+            age: Duration::MAX,
+            silence: Duration::MAX,
+            check: Duration::ZERO,
+        };
+        let sink = |task| Parts::new(root.path().to_path_buf(), "r1", task, rolling, true);
+        let (mut first, mut second) = (sink(0), sink(1));
+        first.append("", b"a\n").unwrap();
+        second.append("", b"b\n").unwrap();
+        first.finish(false).unwrap();
+        second.finish(false).unwrap();
+        assert_eq!(names(root.path()), ["part-r1-0-0", "part-r1-1-0"]);
+    }
+
+    #[test]
     fn parts_roll_by_age() {
         let root = tempfile::tempdir().unwrap();
         let mut parts = parts(root.path(), u64::MAX, Duration::ZERO, false);

@@ -152,6 +152,7 @@ impl Binder<'_> {
                 let args = [row_fields(left)?, row_fields(right)?].concat();
                 self.apply("OVERLAPS", &args, span, env)
             }
+            ExprKind::Json(json) => self.bind_json(json, span, env),
             ExprKind::Array(items) => self.apply("ARRAY", &items.iter().collect::<Vec<_>>(), span, env),
             ExprKind::Map(items) => self.apply("MAP", &items.iter().collect::<Vec<_>>(), span, env),
             ExprKind::Row { fields, .. } => self.apply("ROW", &fields.iter().collect::<Vec<_>>(), span, env),
@@ -233,7 +234,7 @@ impl Binder<'_> {
             (IsTest::False, true) => "IS NOT FALSE",
             (IsTest::Unknown, false) => "IS UNKNOWN",
             (IsTest::Unknown, true) => "IS NOT UNKNOWN",
-            (IsTest::Json(_), _) => return Err(unsupported(span, "IS JSON")),
+            (IsTest::Json(kind), _) => return self.apply(&super::json::predicate(kind, negated), &[operand], span, env),
             (IsTest::ASet | IsTest::Empty, _) => return Err(unsupported(span, "a predicate on multisets")),
         };
         self.apply(name, &[operand], span, env)
@@ -380,7 +381,6 @@ fn construct(kind: &ExprKind) -> &'static str {
         ExprKind::Exists(_) => "EXISTS",
         ExprKind::Subquery(_) => "a scalar subquery",
         ExprKind::Quantified { .. } => "a comparison with ANY or ALL",
-        ExprKind::Json(_) => "this JSON function",
         ExprKind::Multiset(_) | ExprKind::CollectionQuery { .. } => "this collection constructor",
         ExprKind::IntervalOf { .. } => "INTERVAL of an expression",
         ExprKind::Period { .. } => "this predicate on periods",

@@ -52,6 +52,7 @@ impl Binder<'_> {
         let query = self.assign_windows(query);
         let columns: Vec<&Column> = table.writable().collect();
         let exprs = self.sink_columns(insert, table, &columns, &query)?;
+        let exprs = self.enforce_lengths(exprs, &columns, insert.span)?;
         let names = columns.iter().map(|column| column.name.clone()).collect();
         self.one_rowtime(&exprs, &query, insert)?;
         let rows = self.project(&query, None, exprs, names);

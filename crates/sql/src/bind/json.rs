@@ -1,0 +1,136 @@
+//! The SQL/JSON functions: their clauses become constant arguments of registered functions.
+//!
+//! Not here: JSON_OBJECTAGG and JSON_ARRAYAGG, which are aggregates, and `RETURNING ARRAY<STRING>`.
+
+use super::expr::Env;
+use super::literal::{boolean, string};
+use super::{Binder, Bound, types, unsupported};
+use crate::ast::{
+    self, ExprKind, JsonBehavior, JsonExistsOnError, JsonExpr, JsonKind, JsonMember, JsonOnNull, JsonWrapper,
+    TypeName,
+};
+use crate::span::Span;
+use tidemill_plan::{CastMode, Expr};
+use tidemill_types::TypeKind;
+
+impl Binder<'_> {
+    /// Binds a SQL/JSON function.
+    pub(crate) fn bind_json(&self, json: &JsonExpr, span: Span, env: &mut Env<'_, '_>) -> Bound<Expr> {
+        match json {
+            JsonExpr::Exists { input, path, on_error } => {
+                let mut args = self.json_input(input, path, env)?;
+                args.push(string(match on_error {
+                    Some(JsonExistsOnError::True) => "TRUE",
+                    Some(JsonExistsOnError::Unknown) => "UNKNOWN",
+                    Some(JsonExistsOnError::Error) => "ERROR",
+                    Some(JsonExistsOnError::False) | None => "FALSE",
+                }));
+                self.call("JSON_EXISTS", args, span)
+            }
+            JsonExpr::Value { input, path, returning, on_empty, on_error } => {
+                let mut args = self.json_input(input, path, env)?;
+                args.extend([behavior(on_empty.as_ref()), behavior(on_error.as_ref())]);
+                args.extend(self.json_defaults(on_empty.as_ref(), on_error.as_ref(), env)?);
+                let value = self.call("JSON_VALUE", args, span)?;
+                self.json_returning(value, returning.as_ref(), span)
+            }
+            JsonExpr::Query { input, path, returning, wrapper, on_empty, on_error } => {
+                let mut args = self.json_input(input, path, env)?;
+                args.push(string(match wrapper {
+                    Some(JsonWrapper::Conditional) => "CONDITIONAL",
+                    Some(JsonWrapper::Unconditional) => "UNCONDITIONAL",
+                    Some(JsonWrapper::Without) | None => "WITHOUT",
+                }));
+                args.extend([behavior(on_empty.as_ref()), behavior(on_error.as_ref())]);
+                let value = self.call("JSON_QUERY", args, span)?;
+                self.json_returning(value, returning.as_ref(), span)
+            }
+            JsonExpr::Object { members, on_null } => {
+                let mut args = vec![on_null_text(*on_null, JsonOnNull::Null)];
+                for JsonMember { key, value } in members {
+                    args.push(self.bind_expr(key, env)?);
+                    args.extend(self.json_item(value, env)?);
+                }
+                self.call("JSON_OBJECT", args, span)
+            }
+            JsonExpr::Array { items, on_null } => {
+                let mut args = vec![on_null_text(*on_null, JsonOnNull::Absent)];
+                for item in items {
+                    args.extend(self.json_item(item, env)?);
+                }
+                self.call("JSON_ARRAY", args, span)
+            }
+            JsonExpr::ObjectAgg { .. } => Err(unsupported(span, "JSON_OBJECTAGG")),
+            JsonExpr::ArrayAgg { .. } => Err(unsupported(span, "JSON_ARRAYAGG")),
+        }
+    }
+
+    fn json_input(&self, input: &ast::Expr, path: &ast::Expr, env: &mut Env<'_, '_>) -> Bound<Vec<Expr>> {
+        Ok(vec![self.bind_expr(input, env)?, self.bind_expr(path, env)?])
+    }
+
+    /// The values of DEFAULT clauses; one for ON ERROR alone has an empty text before it.
+    fn json_defaults(
+        &self,
+        on_empty: Option<&JsonBehavior>,
+        on_error: Option<&JsonBehavior>,
+        env: &mut Env<'_, '_>,
+    ) -> Bound<Vec<Expr>> {
+        let mut bind = |behavior: Option<&JsonBehavior>| match behavior {
+            Some(JsonBehavior::Default(value)) => self.bind_expr(value, env).map(Some),
+            _ => Ok(None),
+        };
+        let (empty, error) = (bind(on_empty)?, bind(on_error)?);
+        Ok(match (empty, error) {
+            (None, None) => Vec::new(),
+            (Some(empty), None) => vec![empty],
+            (empty, Some(error)) => vec![empty.unwrap_or_else(|| string("")), error],
+        })
+    }
+
+    fn json_returning(&self, value: Expr, returning: Option<&TypeName>, span: Span) -> Bound<Expr> {
+        let Some(name) = returning else { return Ok(value) };
+        let target = types::data_type(name)?.with_nullable(true);
+        match target.kind {
+            TypeKind::Array(_) => Err(unsupported(name.span, "RETURNING an array")),
+            _ => self.cast(value, &target, CastMode::Cast, span),
+        }
+    }
+
+    /// A value of a constructor, and before it whether it is JSON already.
+    fn json_item(&self, value: &ast::Expr, env: &mut Env<'_, '_>) -> Bound<[Expr; 2]> {
+        let nested = matches!(
+            &*value.kind,
+            ExprKind::Json(JsonExpr::Object { .. } | JsonExpr::Array { .. } | JsonExpr::Query { .. })
+        );
+        Ok([boolean(nested), self.bind_expr(value, env)?])
+    }
+}
+
+/// The name of the predicate `IS [NOT] JSON ..`.
+pub(crate) fn predicate(kind: JsonKind, negated: bool) -> String {
+    let kind = match kind {
+        JsonKind::Value => "VALUE",
+        JsonKind::Object => "OBJECT",
+        JsonKind::Array => "ARRAY",
+        JsonKind::Scalar => "SCALAR",
+    };
+    format!("IS {}JSON {kind}", if negated { "NOT " } else { "" })
+}
+
+fn behavior(behavior: Option<&JsonBehavior>) -> Expr {
+    string(match behavior {
+        Some(JsonBehavior::Error) => "ERROR",
+        Some(JsonBehavior::Default(_)) => "DEFAULT",
+        Some(JsonBehavior::EmptyArray) => "EMPTY ARRAY",
+        Some(JsonBehavior::EmptyObject) => "EMPTY OBJECT",
+        Some(JsonBehavior::Null) | None => "NULL",
+    })
+}
+
+fn on_null_text(given: Option<JsonOnNull>, default: JsonOnNull) -> Expr {
+    string(match given.unwrap_or(default) {
+        JsonOnNull::Null => "NULL",
+        JsonOnNull::Absent => "ABSENT",
+    })
+}
