@@ -64,6 +64,21 @@ fn options_change_what_is_written() {
 }
 
 #[test]
+fn timestamps_reach_all_years_and_keep_digits_that_fit() {
+    let columns = [("n", TypeKind::Timestamp(0).nullable()), ("t", TypeKind::Timestamp(9).nullable())];
+    for line in [
+        r#"{"n":"9999-12-31 23:59:59.9","t":"9999-12-31 23:59:59.999999999"}"#,
+        r#"{"n":"0001-01-01 00:00:00","t":"0001-01-01 00:00:00.000000001"}"#,
+    ] {
+        assert_eq!(Table::new("json", &columns).write(line).unwrap(), [line]);
+    }
+    let csv = Table::new("csv", &[("t", TypeKind::TimestampLtz(9).nullable())]);
+    let line = r#"{"t":"9999-12-31 23:59:59.999999999Z"}"#;
+    assert_eq!(csv.write(line).unwrap(), [r#""9999-12-31 23:59:59.999999999Z""#]);
+    assert_eq!(csv.rows("9999-12-31 23:59:59.999999999Z"), [r#"{"t":"9999-12-31 23:59:59.999999999"}"#]);
+}
+
+#[test]
 fn a_null_key_is_refused_dropped_or_named() {
     let types = (text(), int());
     let keys = Arc::new(StringViewArray::from(vec![Some("a"), None]));

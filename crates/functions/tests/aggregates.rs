@@ -339,6 +339,26 @@ fn collections_keep_what_flink_keeps() {
 }
 
 #[test]
+fn extremes_of_fine_timestamps_reach_all_years() {
+    let data_type = TypeKind::Timestamp(9).nullable();
+    let layout = tidemill_types::arrow_type::arrow_type(&data_type);
+    let (first, last) = (-62_135_596_800_000_000_001i128, 253_402_300_799_999_999_999i128);
+    let values: Decimal128Array = [Some(0), Some(last), Some(first), None].into_iter().collect();
+    let args: [ArrayRef; 1] = [Arc::new(values.with_data_type(layout))];
+    for (name, expected) in [("MAX", last), ("MIN", first)] {
+        for retract in [false, true] {
+            let bound = bind(name, &data_type, retract);
+            let mut cells = fresh(&bound);
+            let batch = UpdateBatch { slots: &[0, 0, 0, 1], args: &args, kinds: None, filter: None };
+            bound.accumulator.update(&mut cells, &batch).unwrap();
+            let result = finish(&bound, &cells);
+            assert_eq!(result.as_primitive::<Decimal128Type>().value(0), expected, "{name}");
+            assert!(result.is_null(1), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_separator_is_a_literal() {
     let separator: ArrayRef = Arc::new(StringViewArray::from(vec!["|"]));
     let types = [DataType::string(), DataType::string()];

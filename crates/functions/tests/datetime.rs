@@ -9,10 +9,10 @@ use tidemill_plan::{ArgumentInfo, BindCall, Datum, EvalContext, SessionInfo};
 use tidemill_types::arrow::cast::AsArray;
 use tidemill_types::arrow::types::*;
 use tidemill_types::arrow::{
-    Array, ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, StringViewArray,
+    Array, ArrayRef, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, StringViewArray,
     TimestampMillisecondArray,
 };
-use tidemill_types::text::{DAY_MS, write_date, write_timestamp};
+use tidemill_types::text::{DAY_MS, write_date, write_timestamp, write_wide_timestamp};
 use tidemill_types::{DataType, Marks, Result, TypeKind};
 
 /// An argument: its type, its column of one value, whether it is a literal.
@@ -37,6 +37,15 @@ fn millis(text: &str) -> i64 {
 
 fn ts(text: &str) -> Arg {
     (TypeKind::Timestamp(3).nullable(), Arc::new(TimestampMillisecondArray::from(vec![millis(text)])), false)
+}
+
+/// A TIMESTAMP(9).
+fn fine(text: &str) -> Arg {
+    let (ms, nanos) = parse_timestamp(text).unwrap();
+    let data_type = TypeKind::Timestamp(9).nullable();
+    let column = Decimal128Array::from(vec![i128::from(ms) * 1_000_000 + i128::from(nanos)]);
+    let column = column.with_data_type(tidemill_types::arrow_type::arrow_type(&data_type));
+    (data_type, Arc::new(column), false)
 }
 
 /// An instant by its text in UTC.
@@ -93,6 +102,10 @@ fn show(data_type: &DataType, column: &ArrayRef) -> String {
         TypeKind::Timestamp(3) | TypeKind::TimestampLtz(3) => {
             let value = column.as_primitive::<TimestampMillisecondType>().value(0);
             write_timestamp(&mut out, value, 3, b' ');
+        }
+        TypeKind::Timestamp(9) => {
+            let nanos = column.as_primitive::<Decimal128Type>().value(0);
+            write_wide_timestamp(&mut out, nanos, 9, b' ');
         }
         _ => return column.as_string_view().value(0).into(),
     }
@@ -238,6 +251,18 @@ fn differences_and_sums() {
     }
     check("TIMESTAMPADD", &[literal("MONTH"), bigint(5), date("2023-12-31")], "2024-05-31");
     check("TIMESTAMPADD", &[literal("DAY"), bigint(10), date("2024-11-03")], "2024-11-13");
+}
+
+#[test]
+fn fine_timestamps_reach_all_years() {
+    let last = "9999-12-31 23:59:59.123456789";
+    check("TIMESTAMPADD", &[literal("MONTH"), bigint(-1), fine(last)], "9999-11-30 23:59:59.123456789");
+    check("TIMESTAMPADD", &[literal("SECOND"), bigint(-60), fine(last)], "9999-12-31 23:58:59.123456789");
+    check("TIMESTAMPDIFF", &[literal("DAY"), fine("0001-01-01 00:00:00"), fine(last)], "3652058");
+    check("FLOOR_TO", &[fine(last), literal("HOUR")], "9999-12-31 23:00:00.000000000");
+    check("CEIL_TO", &[fine("0001-01-01 00:00:00.5"), literal("DAY")], "0001-01-02 00:00:00.000000000");
+    check("HOUR", &[fine(last)], "23");
+    check("DATE_FORMAT", &[fine(last), literal("yyyy SSSSSSSSS")], "9999 123456789");
 }
 
 #[test]

@@ -216,3 +216,14 @@ fn regular_expressions() {
         ("REGEXP_EXTRACT_ALL('HELLO', '[a-z]+', 0)", "[]"),
     ]);
 }
+
+#[test]
+fn lengths_are_checked_for_sinks() {
+    check(&[
+        ("CHECK_LENGTH$('abc'::CHAR(3), 'c')", "abc"),
+        ("CHECK_LENGTH$('中文'::VARCHAR(2), 'c')", "中文"),
+        ("CHECK_LENGTH$(NULL::VARCHAR(2), 'c')", "NULL"),
+        ("CHECK_LENGTH$('abc'::BYTES, 'c')::STRING", "abc"),
+        ("CHECK_LENGTH$(1, 'c')", "!CHECK_LENGTH$"),
+    ]);
+}

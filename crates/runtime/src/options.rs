@@ -91,7 +91,7 @@ impl JobOptions {
             run_id: "run".into(),
             collect: None,
             retry: Retry::default(),
-            queue_bytes_max: 8 << 20,
+            queue_bytes_max: 4 << 20,
             chunk_rows_max: CHUNK_ROWS_MAX,
         }
     }

@@ -147,16 +147,16 @@ fn an_aggregate_tells_its_changes_and_its_state() {
 
 #[test]
 fn a_sign_belongs_to_its_number() {
-    let types = |sql: &str| plan(&format!("SELECT TYPEOF({sql}) FROM t;"));
     for (number, data_type) in [
-        ("-2147483648", "INT NOT NULL"),
-        ("-2147483649", "BIGINT NOT NULL"),
-        ("2147483648", "BIGINT NOT NULL"),
-        ("-9223372036854775808", "BIGINT NOT NULL"),
-        ("-1.50", "DECIMAL(3, 2) NOT NULL"),
+        ("-2147483648", "\"INT"),
+        ("-2147483649", "\"BIGINT"),
+        ("2147483648", "\"BIGINT"),
+        ("-9223372036854775808", "\"BIGINT"),
+        ("-1.50", "\"DECIMAL(3, 2)"),
     ] {
-        let plan = types(number);
-        assert!(plan.contains(data_type), "{number}: {plan}");
+        let rows = rows(&format!("CREATE VIEW w AS SELECT {number} AS n FROM t;\nDESCRIBE w;"));
+        let shown = format!("{rows:?}");
+        assert!(shown.contains(data_type), "{number}: {shown}");
     }
 }
 
@@ -167,7 +167,7 @@ fn lengths_are_enforced_on_demand() {
     let set = |mode: &str| plan(&format!("SET 'table.exec.sink.type-length-enforcer' = '{mode}';\n{insert}"));
     assert!(!plan(insert).contains("CAST") && !plan(insert).contains("CHECK_LENGTH"));
     assert!(set("TRIM_PAD").contains("CAST(c AS CHAR(3))"), "{}", set("TRIM_PAD"));
-    assert!(set("ERROR").contains("$CHECK_LENGTH(c, 'c')"), "{}", set("ERROR"));
+    assert!(set("ERROR").contains("CHECK_LENGTH$(c, 'c')"), "{}", set("ERROR"));
 }
 
 #[test]

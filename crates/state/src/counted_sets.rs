@@ -58,9 +58,19 @@ pub struct CountedSets {
     long_bytes: usize,
 }
 
+const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+/// Undoes a multiplication by [`FACTOR`].
+const INVERSE: u64 = 0xF1DE_83E1_9937_733D;
+
 #[inline]
 fn mix(hash: u64, slot: u32) -> u64 {
-    (hash ^ u64::from(slot)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
+    (hash ^ u64::from(slot)).wrapping_mul(FACTOR).rotate_left(23)
+}
+
+/// The hash of a value again, which spares hashing it.
+#[inline]
+fn unmix(mixed: u64, slot: u32) -> u64 {
+    mixed.rotate_right(23).wrapping_mul(INVERSE) ^ u64::from(slot)
 }
 
 impl CountedSets {
@@ -153,6 +163,23 @@ impl CountedSets {
         })
     }
 
+    /// Adds the values of the slot `from` to the slot `to`, the oldest first, and tells the count of each
+    /// before and after.
+    pub fn merge(&mut self, from: u32, to: u32, mut told: impl FnMut(&[u8], i64, i64)) {
+        let mut order = Vec::new();
+        let mut at = self.heads[from as usize];
+        while at != NONE {
+            order.push(at);
+            at = self.entries[at as usize].next;
+        }
+        for &at in order.iter().rev() {
+            let Entry { hash, count, ref value, .. } = self.entries[at as usize];
+            let value = value.clone();
+            let (before, after) = self.add(to, unmix(hash, from), value.as_slice(), count);
+            told(value.as_slice(), before, after);
+        }
+    }
+
     /// Forgets the values of a slot.
     pub fn clear(&mut self, slot: u32) {
         let mut at = std::mem::replace(&mut self.heads[slot as usize], NONE);
@@ -218,6 +245,24 @@ mod tests {
         assert_eq!(add(&mut sets, 0, long, 1), (-1, 0));
         assert_eq!(add(&mut sets, 0, "a", -2), (2, 0));
         assert_eq!((sorted(&sets, 0).len(), sorted(&sets, 1).len()), (0, 1));
+    }
+
+    #[test]
+    fn a_slot_is_added_to_another_in_order() {
+        let mut sets = CountedSets::default();
+        sets.resize(2);
+        let long = "a value longer than what fits in place";
+        for (slot, value, delta) in [(0, "a", 2), (0, long, 1), (0, "b", 3), (1, "b", -3), (1, "a", 1)] {
+            add(&mut sets, slot, value, delta);
+        }
+        let mut told = Vec::new();
+        sets.merge(0, 1, |value, before, after| told.push((value.to_vec(), before, after)));
+        let told: Vec<_> = told.iter().map(|(v, b, a)| (v.as_slice(), *b, *a)).collect();
+        assert_eq!(told, [(b"a".as_slice(), 1, 3), (long.as_bytes(), 0, 1), (b"b".as_slice(), -3, 0)]);
+        assert_eq!(sorted(&sets, 1), [(b"a".to_vec(), 3), (long.as_bytes().to_vec(), 1)]);
+        // Found under the hash it would have been added with.
+        assert_eq!(add(&mut sets, 1, long, 1), (1, 2));
+        assert_eq!(sorted(&sets, 0).len(), 3);
     }
 
     #[test]

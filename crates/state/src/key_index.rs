@@ -5,12 +5,15 @@
 //! 8-byte aligned, which is packed when half of it is garbage.
 
 use hashbrown::HashTable;
+use tidemill_types::bytes::same;
 use tidemill_types::key::EncodedKeys;
 
 const ALIGNMENT: usize = 8;
 /// Below so much garbage the arena is not packed.
 const GARBAGE_MIN_BYTES: usize = 1 << 20;
 const FREE: u32 = u32::MAX;
+/// No key has this number: it would be the last of four billion.
+const NO_CANDIDATE: u32 = u32::MAX;
 
 /// Which number a key has; the tag is the upper half of its hash, to skip most comparisons of bytes.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +61,20 @@ impl KeyIndex {
     pub fn resolve(&mut self, keys: &EncodedKeys, hashes: &[u64], ids: &mut Vec<u32>) {
         debug_assert_eq!(keys.len(), hashes.len(), "one hash for each key");
         ids.clear();
-        ids.extend(keys.iter().zip(hashes).map(|(key, &hash)| self.resolve_one(hash, key)));
+        // In two passes, so that no look into the table waits for the comparison before it.
+        ids.extend(hashes.iter().map(|&hash| self.candidate(hash)));
+        for ((id, key), &hash) in ids.iter_mut().zip(keys.iter()).zip(hashes) {
+            if *id == NO_CANDIDATE || !same(self.key(*id), key) {
+                *id = self.resolve_one(hash, key);
+            }
+        }
+    }
+
+    /// The number that most likely belongs to the key with this hash.
+    #[inline]
+    fn candidate(&self, hash: u64) -> u32 {
+        let tag = (hash >> 32) as u32;
+        self.table.find(hash, |bucket| bucket.tag == tag).map_or(NO_CANDIDATE, |bucket| bucket.id)
     }
 
     /// The number of one key; a new key gets one.
@@ -75,7 +91,7 @@ impl KeyIndex {
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
         let tag = (hash >> 32) as u32;
         self.table
-            .find(hash, |bucket| bucket.tag == tag && self.key(bucket.id) == key)
+            .find(hash, |bucket| bucket.tag == tag && same(self.key(bucket.id), key))
             .map(|bucket| bucket.id)
     }
 

@@ -5,6 +5,7 @@
 
 pub mod arrow_type;
 pub mod blob;
+pub mod bytes;
 pub mod cells;
 pub mod chunk;
 pub mod clock;

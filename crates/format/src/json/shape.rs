@@ -12,6 +12,7 @@ use arrow_array::ArrayRef;
 use arrow_buffer::Buffer;
 use std::collections::HashMap;
 use tidemill_types::DataType;
+use tidemill_types::bytes::starts_with;
 
 /// Names beyond this many are not learned, so that data used as names can't fill the memory.
 const KEYS_MAX: usize = 4_096;
@@ -192,7 +193,7 @@ impl Shape {
     fn key(&mut self, cursor: &mut Cursor<'_>, previous: usize) -> Outcome<usize> {
         let guess = self.keys[previous].next as usize;
         let literal = &self.keys[guess].literal;
-        if !literal.is_empty() && cursor.bytes[cursor.at..].starts_with(literal) {
+        if !literal.is_empty() && starts_with(&cursor.bytes[cursor.at..], literal) {
             cursor.at += literal.len();
             return Ok(guess);
         }

@@ -1,7 +1,6 @@
 //! Casts between dates and times, and from text.
 //!
-//! Instants become wall-clock times in the session zone and back. A smaller precision cuts digits off,
-//! toward zero also before 1970, as Flink does.
+//! Instants become wall-clock times in the session zone and back. A smaller precision cuts digits off.
 
 use super::{CastFn, identity, number, text};
 use crate::lane::Num;
@@ -13,7 +12,7 @@ use arrow_array::types::{
 };
 use chrono_tz::Tz;
 use tidemill_types::TypeKind;
-use tidemill_types::arrow_type::{NANOS_PER_MS, units_per_ms};
+use tidemill_types::arrow_type::NANOS_PER_MS;
 use tidemill_types::text::DAY_MS;
 
 /// Text to a date or time.
@@ -29,55 +28,84 @@ pub fn from_text(to: &TypeKind, zone: Tz) -> CastFn {
     }
 }
 
-fn timestamp_from_text(to: &TypeKind, precision: u8, zone: Option<Tz>) -> CastFn {
-    let parse = move |text: &str| {
-        let (local_ms, nanos) = parse_timestamp(text)?;
-        Some((zone.map_or(local_ms, |zone| zone::from_local_ms(zone, local_ms)), nanos))
-    };
-    let (units, step) = (units_per_ms(precision), fraction_step(precision));
-    let narrow = move |text: &str| {
-        let (ms, nanos) = parse(text)?;
-        let fraction = i64::from(nanos) * units / 1_000_000;
-        Some(cut(ms.checked_mul(units)?.checked_add(fraction)?, step))
-    };
-    match precision {
-        0..=3 => text::parsed::<Num<TimestampMillisecondType>>(to, narrow),
-        4..=6 => text::parsed::<Num<TimestampMicrosecondType>>(to, narrow),
-        _ => text::parsed::<Num<Decimal128Type>>(to, move |text| {
-            let (ms, nanos) = parse(text)?;
-            Some(wide_cut(wide(ms) + i128::from(nanos), precision))
-        }),
+/// How the timestamps of a precision are kept, as milliseconds and the nanoseconds beyond them.
+trait Stored: ArrowPrimitiveType {
+    fn split(value: Self::Native) -> (i64, i64);
+    fn join(ms: i64, nanos: i64) -> Self::Native;
+}
+
+impl Stored for TimestampMillisecondType {
+    fn split(value: i64) -> (i64, i64) {
+        (value, 0)
+    }
+
+    fn join(ms: i64, _nanos: i64) -> i64 {
+        ms
     }
 }
 
-/// Milliseconds as a timestamp of more than six digits.
-fn wide(ms: i64) -> i128 {
-    i128::from(ms) * NANOS_PER_MS
+impl Stored for TimestampMicrosecondType {
+    fn split(value: i64) -> (i64, i64) {
+        (value.div_euclid(1_000), value.rem_euclid(1_000) * 1_000)
+    }
+
+    fn join(ms: i64, nanos: i64) -> i64 {
+        ms.wrapping_mul(1_000).wrapping_add(nanos / 1_000)
+    }
 }
 
-/// The whole milliseconds of a timestamp of more than six digits.
-fn wide_ms(nanos: i128) -> i64 {
-    nanos.div_euclid(NANOS_PER_MS) as i64
+/// Timestamps of more than six digits.
+impl Stored for Decimal128Type {
+    fn split(value: i128) -> (i64, i64) {
+        (value.div_euclid(NANOS_PER_MS) as i64, value.rem_euclid(NANOS_PER_MS) as i64)
+    }
+
+    fn join(ms: i64, nanos: i64) -> i128 {
+        i128::from(ms) * NANOS_PER_MS + i128::from(nanos)
+    }
 }
 
-/// Drops what is finer than a precision.
-fn wide_cut(nanos: i128, precision: u8) -> i128 {
-    nanos - nanos % 10i128.pow(9 - u32::from(precision))
-}
-
-/// How many of its stored units the last digit of a precision of at most six counts.
-fn fraction_step(precision: u8) -> i64 {
-    let stored = match precision {
-        0..=3 => 3,
-        4..=6 => 6,
-        _ => u32::from(precision),
+/// Evaluates the body with `$stored` as the layout of a precision.
+macro_rules! by_layout {
+    ($precision:expr, $stored:ident => $body:expr) => {
+        match $precision {
+            0..=3 => {
+                type $stored = TimestampMillisecondType;
+                $body
+            }
+            4..=6 => {
+                type $stored = TimestampMicrosecondType;
+                $body
+            }
+            _ => {
+                type $stored = Decimal128Type;
+                $body
+            }
+        }
     };
-    10i64.pow(stored - u32::from(precision))
 }
 
-/// Drops what is finer than a step.
-fn cut(value: i64, step: i64) -> i64 {
-    value - value % step
+/// Digits beyond the precision are dropped, those of a time before 1970 too.
+fn timestamp_from_text(to: &TypeKind, precision: u8, zone: Option<Tz>) -> CastFn {
+    let step = 10i64.pow(9 - u32::from(precision));
+    let parse = move |text: &str| {
+        let (local_ms, nanos) = parse_timestamp(text)?;
+        let ms = zone.map_or(local_ms, |zone| zone::from_local_ms(zone, local_ms));
+        let nanos = i64::from(nanos);
+        let nanos = nanos - nanos % step;
+        Some((ms + nanos / 1_000_000, nanos % 1_000_000))
+    };
+    by_layout!(precision, T => text::parsed::<Num<T>>(to, move |text| {
+        parse(text).map(|(ms, nanos)| T::join(ms, nanos))
+    }))
+}
+
+/// Of how many milliseconds, and nanoseconds beyond them, a precision counts multiples.
+fn steps(precision: u8) -> (i64, i64) {
+    match precision {
+        0..=3 => (10i64.pow(3 - u32::from(precision)), 1_000_000),
+        _ => (1, 10i64.pow(9 - u32::from(precision))),
+    }
 }
 
 /// A date or time to another kind, if there is such a cast.
@@ -115,18 +143,11 @@ fn from_ms<I: ArrowPrimitiveType>(
     zone: Option<Tz>,
     local: fn(I::Native) -> i64,
 ) -> CastFn {
-    let units = units_per_ms(precision);
     let ms = move |value: I::Native| {
         let local = local(value);
         zone.map_or(local, |zone| zone::from_local_ms(zone, local))
     };
-    match precision {
-        0..=3 => number::mapped::<I, TimestampMillisecondType>(to, ms),
-        4..=6 => {
-            number::mapped::<I, TimestampMicrosecondType>(to, move |value| ms(value).wrapping_mul(units))
-        }
-        _ => number::mapped::<I, Decimal128Type>(to, move |value| wide(ms(value))),
-    }
+    by_layout!(precision, T => number::mapped::<I, T>(to, move |value| T::join(ms(value), 0)))
 }
 
 fn local(zone: Option<Tz>, ms: i64) -> i64 {
@@ -148,42 +169,19 @@ fn to_part<O: ArrowPrimitiveType>(
     zone: Option<Tz>,
     part: fn(i64) -> O::Native,
 ) -> CastFn {
-    let units = units_per_ms(precision);
-    let narrow = move |value: i64| part(local(zone, value.div_euclid(units)));
-    match precision {
-        0..=3 => number::mapped::<TimestampMillisecondType, O>(to, narrow),
-        4..=6 => number::mapped::<TimestampMicrosecondType, O>(to, narrow),
-        _ => number::mapped::<Decimal128Type, O>(to, move |value| part(local(zone, wide_ms(value)))),
-    }
+    by_layout!(precision, T => number::mapped::<T, O>(to, move |value| part(local(zone, T::split(value).0))))
 }
 
-/// Between timestamps; `ms` maps the milliseconds and leaves the finer digits alone.
+/// Between timestamps; `ms` maps the milliseconds and leaves the finer digits alone. A smaller precision of
+/// whole milliseconds cuts toward zero also before 1970, a finer one cuts the nanoseconds: so Flink does it.
 fn timestamps(to: &TypeKind, p: u8, q: u8, ms: impl Fn(i64) -> i64 + Copy + Send + Sync + 'static) -> CastFn {
-    let (from_units, to_units, step) = (units_per_ms(p), units_per_ms(q), fraction_step(q));
-    let moved = move |value: i64| {
-        let rest = value.rem_euclid(from_units);
-        ms(value.div_euclid(from_units)).wrapping_mul(from_units).wrapping_add(rest)
+    let (ms_step, nanos_step) = if q < p { steps(q) } else { (1, 1) };
+    let moved = move |(old, nanos): (i64, i64)| {
+        let new = ms(old);
+        (new - new % ms_step, nanos - nanos % nanos_step)
     };
-    let narrow = move |value: i64| match q < p {
-        false => moved(value).wrapping_mul(to_units / from_units),
-        true => cut(moved(value) / (from_units / to_units), step),
-    };
-    let widened = move |value: i64| i128::from(moved(value)) * (NANOS_PER_MS / i128::from(from_units));
-    let wide_moved = move |value: i128| wide(ms(wide_ms(value))) + value.rem_euclid(NANOS_PER_MS);
-    let narrowed =
-        move |value: i128| cut((wide_moved(value) / (NANOS_PER_MS / i128::from(to_units))) as i64, step);
-    type Ms = TimestampMillisecondType;
-    type Us = TimestampMicrosecondType;
-    type Wide = Decimal128Type;
-    match (p, q) {
-        (0..=3, 0..=3) => number::mapped::<Ms, Ms>(to, narrow),
-        (0..=3, 4..=6) => number::mapped::<Ms, Us>(to, narrow),
-        (0..=3, _) => number::mapped::<Ms, Wide>(to, widened),
-        (4..=6, 0..=3) => number::mapped::<Us, Ms>(to, narrow),
-        (4..=6, 4..=6) => number::mapped::<Us, Us>(to, narrow),
-        (4..=6, _) => number::mapped::<Us, Wide>(to, widened),
-        (_, 0..=3) => number::mapped::<Wide, Ms>(to, narrowed),
-        (_, 4..=6) => number::mapped::<Wide, Us>(to, narrowed),
-        _ => number::mapped::<Wide, Wide>(to, move |value| wide_cut(wide_moved(value), q)),
-    }
+    by_layout!(p, A => by_layout!(q, B => number::mapped::<A, B>(to, move |value| {
+        let (ms, nanos) = moved(A::split(value));
+        B::join(ms, nanos)
+    })))
 }

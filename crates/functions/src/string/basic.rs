@@ -26,12 +26,12 @@ pub fn register(registry: &mut FunctionRegistry) {
     .total()];
     declare_all(registry, &["CHAR_LENGTH", "CHARACTER_LENGTH"], &length);
     let substring = [
-        Form::new(&[T, Int], From(varying), substring_from).total(),
+        Form::new(&[T, Int], From(varying), substring_from).nullable().total(),
         Form::new(&[T, Int, Int], From(varying), substring).nullable().total(),
     ];
     declare_all(registry, &["SUBSTRING", "SUBSTR"], &substring);
-    declare(registry, "LEFT", [Form::new(&[T, Int], STRING, left).total()]);
-    declare(registry, "RIGHT", [Form::new(&[T, Int], STRING, right).total()]);
+    declare(registry, "LEFT", [Form::new(&[T, Int], From(varying), left).nullable().total()]);
+    declare(registry, "RIGHT", [Form::new(&[T, Int], From(varying), right).nullable().total()]);
     trims(registry);
     rewriting(registry);
 }
@@ -106,6 +106,7 @@ fn rewriting(registry: &mut FunctionRegistry) {
                 Ok(true)
             })
         })
+        .nullable()
         .total()],
     );
 }

@@ -3,10 +3,20 @@
 use crate::bind::{BYTES, Form, STRING, Want, declare};
 use crate::lane::{Bytes, I64, Text, map1, map2, text1, text2};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, STANDARD};
+use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use std::fmt::Write;
 use tidemill_plan::FunctionRegistry;
 use tidemill_types::{Error, Result};
+
+/// Reads with and without padding.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// Adds the functions.
 pub fn register(registry: &mut FunctionRegistry) {
@@ -25,7 +35,7 @@ pub fn register(registry: &mut FunctionRegistry) {
         "FROM_BASE64",
         [Form::new(&[T], STRING, |a, c| {
             text1::<Text>(a, c, |text, out| {
-                let bytes = STANDARD
+                let bytes = LENIENT
                     .decode(text)
                     .map_err(|_| Error::data(format!("FROM_BASE64 got '{text}', which is not base 64")))?;
                 out.push_str(&String::from_utf8_lossy(&bytes));

@@ -1,18 +1,18 @@
-//! `$CHECK_LENGTH(value, column)`: the value, or a failure if it is not as long as its type says.
+//! `CHECK_LENGTH$(value, column)`: the value, or a failure if it is not as long as its type says.
 //!
-//! The binder calls it for a sink under `'table.exec.sink.type-length-enforcer' = 'ERROR'`; no name in SQL
-//! reaches it. CHAR and BINARY values may be too short as well. Cutting and filling is left to casts.
+//! The binder calls it for a sink under `'table.exec.sink.type-length-enforcer' = 'ERROR'`; SHOW
+//! FUNCTIONS does not list it. CHAR and BINARY values may be too short as well. Cutting and filling is left to casts.
 
 use crate::bind::{Closure, declare_typed};
 use crate::lane::{Text, typed_array};
-use arrow_array::cast::AsArray;
 use arrow_array::ArrayRef;
+use arrow_array::cast::AsArray;
 use tidemill_plan::{BindCall, BoundScalar, Datum, EvalContext, FunctionRegistry};
 use tidemill_types::{DataType, Error, Result, TypeKind};
 
 /// Adds the function.
 pub fn register(registry: &mut FunctionRegistry) {
-    declare_typed(registry, "$CHECK_LENGTH", &["(text or bytes of a length, column)"], check);
+    declare_typed(registry, "CHECK_LENGTH$", &["(text or bytes of a length, column)"], check);
 }
 
 fn check(call: &BindCall<'_>) -> Result<Option<BoundScalar>> {

@@ -3,7 +3,9 @@
 use super::basic::flag_rows;
 use crate::bind::{Form, STRING, Want, declare};
 use crate::lane::{Bytes, Flag, I64, Text, map1, text1};
+use arrow_array::BooleanArray;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use tidemill_plan::{Datum, EvalContext, FunctionRegistry};
 use tidemill_types::{Result, TypeKind};
 
@@ -18,6 +20,14 @@ pub fn register(registry: &mut FunctionRegistry) {
     });
     test("IS_DIGIT", |a, c| flag_rows(a, c, |text| !text.is_empty() && text.chars().all(|c| c.is_numeric())));
     test("IS_DECIMAL", |a, c| flag_rows(a, c, is_decimal));
+    let mut always = |name: &str, wanted: Want| {
+        let form = Form::new(&[wanted], TypeKind::Boolean, |_, _| {
+            Ok(Datum::Scalar(Arc::new(BooleanArray::from(vec![true]))))
+        });
+        declare(registry, name, [form.not_null().total()]);
+    };
+    always("IS_DIGIT", Want::Integer);
+    always("IS_DECIMAL", Want::Numeric);
     declare(
         registry,
         "IS_VALID_UTF8",
@@ -41,7 +51,7 @@ pub fn register(registry: &mut FunctionRegistry) {
         registry,
         "INET_ATON",
         [Form::new(&[Want::Text], TypeKind::BigInt, |a, c| {
-            map1::<Text, I64>(a, c, |text| Ok(text.parse::<Ipv4Addr>().ok().map(|ip| u32::from(ip).into())))
+            map1::<Text, I64>(a, c, |text| Ok(inet_aton(text)))
         })
         .nullable()
         .total()],
@@ -49,11 +59,37 @@ pub fn register(registry: &mut FunctionRegistry) {
     declare(registry, "INET_NTOA", [Form::new(&[Want::BigInt], STRING, inet_ntoa).nullable().total()]);
 }
 
+/// What Java reads as a `double`.
 fn is_decimal(text: &str) -> bool {
+    let text = text.trim_matches(|c| c <= ' ');
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if matches!(unsigned, "NaN" | "Infinity") {
+        return true;
+    }
+    let unsigned = unsigned.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(unsigned);
+    let (unsigned, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
+    if exponent.is_empty() || !exponent.bytes().all(|byte| byte.is_ascii_digit()) {
+        return false;
+    }
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     !(whole.is_empty() && fraction.is_empty())
         && whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit())
+}
+
+/// An address of one to four parts; the last fills the bytes that are left.
+fn inet_aton(text: &str) -> Option<i64> {
+    let parts = text.split('.').collect::<Vec<_>>();
+    let digits = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if parts.len() > 4 || !parts.iter().all(digits) {
+        return None;
+    }
+    let (last, leading) = parts.split_last()?;
+    let head = leading.iter().enumerate().try_fold(0, |sum, (place, part)| {
+        Some(sum | i64::from(part.parse::<u8>().ok()?) << (24 - 8 * place))
+    })?;
+    let last = last.parse::<i64>().ok().filter(|last| *last < 1 << (32 - 8 * leading.len()))?;
+    Some(head | last)
 }
 
 fn inet_ntoa(args: &[Datum], ctx: &EvalContext<'_>) -> Result<Datum> {

@@ -93,21 +93,19 @@ impl DistinctSet {
     /// Adds the sets of the slots `from` to those of `to`.
     pub(super) fn add_slots(&mut self, sets: &mut CountedSets, from: &[u32], to: &[u32]) -> Changes {
         let (mut slots, mut kinds) = (Vec::new(), Vec::new());
-        let mut values: Vec<Box<[u8]>> = Vec::new();
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
         for (&from, &to) in from.iter().zip(to) {
-            let entries: Vec<(Box<[u8]>, i64)> =
-                sets.entries(from).map(|(value, count)| (value.into(), count)).collect();
-            // The newest stands first; aggregates that depend on order see the oldest first.
-            for (value, count) in entries.into_iter().rev() {
-                let (before, after) = sets.add(to, hash(&value), &value, count);
+            sets.merge(from, to, |value, before, after| {
                 if let Some(kind) = transition(before, after) {
                     slots.push(to);
                     kinds.push(kind);
-                    values.push(value);
+                    bytes.extend_from_slice(value);
+                    ends.push(bytes.len());
                 }
-            }
+            });
         }
-        let args = decode(self.encoder.types(), values.iter().map(AsRef::as_ref));
+        let starts = std::iter::once(&0).chain(&ends);
+        let args = decode(self.encoder.types(), starts.zip(&ends).map(|(&start, &end)| &bytes[start..end]));
         Changes { slots, kinds, args }
     }
 }

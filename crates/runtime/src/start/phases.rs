@@ -11,6 +11,10 @@ use tidemill_plan::stream::WindowAggregatePlan;
 use tidemill_plan::{Exchange, Operator, StreamPlan};
 use tidemill_types::CellKind;
 
+/// More columns than this rarely have fewer values together than a chunk has rows; then partial results are
+/// as many as rows, and dearer.
+const KEYS_MAX: usize = 1;
+
 /// By fragment: the phase in front of the exchange into it, if there is one.
 pub(super) fn choose_phases(
     plan: &StreamPlan,
@@ -31,7 +35,7 @@ pub(super) fn choose_phases(
             .enumerate()
             .flat_map(|(from, fragment)| fragment.edges.iter().map(move |edge| (from, edge)))
             .filter(|(_, edge)| edge.to == at);
-        if keep_late || !exact(aggregation) || !edges.all(suits) {
+        if keep_late || aggregation.keys.len() > KEYS_MAX || !exact(aggregation) || !edges.all(suits) {
             return None;
         }
         local_phase(aggregation, &plan.nodes[root.inputs.first()?.node].schema)

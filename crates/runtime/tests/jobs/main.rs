@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test that can't go on has failed.
 
 mod failures;
+mod phases;
 mod pressure;
 mod results;
 mod stopping;

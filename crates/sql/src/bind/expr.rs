@@ -234,7 +234,9 @@ impl Binder<'_> {
             (IsTest::False, true) => "IS NOT FALSE",
             (IsTest::Unknown, false) => "IS UNKNOWN",
             (IsTest::Unknown, true) => "IS NOT UNKNOWN",
-            (IsTest::Json(kind), _) => return self.apply(&super::json::predicate(kind, negated), &[operand], span, env),
+            (IsTest::Json(kind), _) => {
+                return self.apply(&super::json::predicate(kind, negated), &[operand], span, env);
+            }
             (IsTest::ASet | IsTest::Empty, _) => return Err(unsupported(span, "a predicate on multisets")),
         };
         self.apply(name, &[operand], span, env)

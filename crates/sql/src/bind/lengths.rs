@@ -23,7 +23,7 @@ impl Binder<'_> {
         let settings = &self.session.settings;
         let (trim, refuse) = (settings.is(KEY, "trim_pad"), settings.is(KEY, "error"));
         let enforced = |(expr, column): (Expr, &&Column)| match without_length(&column.data_type.kind) {
-            Some(_) if refuse => self.call("$CHECK_LENGTH", vec![expr, string(&column.name)], span),
+            Some(_) if refuse => self.call("CHECK_LENGTH$", vec![expr, string(&column.name)], span),
             Some(unlimited) if trim => Ok(self.resized(expr, &unlimited, &column.data_type)),
             _ => Ok(expr),
         };

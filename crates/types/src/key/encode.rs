@@ -185,7 +185,7 @@ fn ordered_f32(value: f32) -> u32 {
     if bits >> 31 == 0 { bits ^ (1 << 31) } else { !bits }
 }
 
-/// Encodes the rows, with loops of their own for the common single-column keys.
+/// Encodes the rows, with loops of their own for the most common keys.
 pub(super) fn encode(columns: &[Column<'_>], rows: usize, out: &mut EncodedKeys) {
     let mut ends = std::mem::take(&mut out.ends);
     ends.clear();
@@ -202,6 +202,15 @@ pub(super) fn encode(columns: &[Column<'_>], rows: usize, out: &mut EncodedKeys)
         [Column { nulls: None, values: Values::View(views, buffers) }] => {
             each(&mut |out, ends| all(rows, out, ends, |row, out| out.view(views[row], buffers)));
         }
+        [
+            Column { nulls: None, values: Values::View(a, a_buffers) },
+            Column { nulls: None, values: Values::View(b, b_buffers) },
+        ] => each(&mut |out, ends| {
+            all(rows, out, ends, |row, out| {
+                out.view(a[row], a_buffers);
+                out.view(b[row], b_buffers);
+            });
+        }),
         [one] => each(&mut |out, ends| all(rows, out, ends, |row, out| one.write(row, out))),
         [a, b] => each(&mut |out, ends| {
             all(rows, out, ends, |row, out| {
