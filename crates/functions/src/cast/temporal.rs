@@ -154,8 +154,13 @@ fn local(zone: Option<Tz>, ms: i64) -> i64 {
     zone.map_or(ms, |zone| zone::to_local_ms(zone, ms))
 }
 
+/// As in Flink a wall-clock time before 1970 counts to the day after, an instant does not.
 fn to_days(precision: u8, zone: Option<Tz>) -> CastFn {
-    to_part::<Date32Type>(&TypeKind::Date, precision, zone, |ms| ms.div_euclid(DAY_MS) as i32)
+    let day = match zone {
+        None => |ms: i64| (ms / DAY_MS) as i32,
+        Some(_) => |ms: i64| ms.div_euclid(DAY_MS) as i32,
+    };
+    to_part::<Date32Type>(&TypeKind::Date, precision, zone, day)
 }
 
 fn to_time(to: &TypeKind, precision: u8, zone: Option<Tz>) -> CastFn {

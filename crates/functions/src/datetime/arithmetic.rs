@@ -66,6 +66,14 @@ fn add_kernel(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
 
 fn difference_kernel(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
     let unit = Unit::of(binding, 0)?;
+    let (from, to) = (&binding.args[1].kind, &binding.args[2].kind);
+    let of = |wanted: fn(&TypeKind) -> bool| wanted(from) != wanted(to);
+    if of(|kind| matches!(kind, TypeKind::TimestampLtz(_))) || of(|kind| matches!(kind, TypeKind::Time(_))) {
+        return Err(Error::user_hint(
+            format!("TIMESTAMPDIFF can't compare a {from} with a {to}"),
+            "cast one of them to the type of the other",
+        ));
+    }
     let (fixed, months) = (unit.fixed_ms(), unit.months());
     if fixed.is_none() && months.is_none() {
         return Err(Error::user(format!("TIMESTAMPDIFF can't count {unit:?}")));

@@ -1,6 +1,6 @@
 //! EXTRACT and the functions named after a field.
 //!
-//! A TIMESTAMP before 1970 is divided toward zero, as Flink does: with a time of day its hours come out
+//! A moment before 1970 is divided toward zero, as Flink does: with a time of day its hours come out
 //! negative and its day one too late.
 
 use super::times::{Times, map_times, shift_of};
@@ -46,29 +46,28 @@ fn kernel(binding: &Binding<'_>, unit: Unit, arg: usize) -> Result<Arc<dyn Kerne
         return Err(Error::user(format!("a TIME has no {}", format!("{unit:?}").to_uppercase())));
     }
     let zone = binding.session.zone;
-    // Only plain timestamps are divided toward zero.
-    let toward_zero = matches!(kind, TypeKind::Timestamp(_));
     Ok(Closure::total(&TypeKind::BigInt, move |args, ctx| {
         let times = Times::new(&args[arg]);
         let mut shift = shift_of(&kind, zone);
         map_times(&TypeKind::BigInt, args, ctx, |row| {
             Ok(times.ms(row).map(|ms| match unit {
-                Unit::Epoch => ms.div_euclid(SECOND_MS),
-                _ => field(unit, shift.local_from_utc_ms(ms), toward_zero),
+                Unit::Epoch => ms / SECOND_MS,
+                Unit::Microsecond => ms % SECOND_MS * 1_000 + times.nanos(row) / 1_000,
+                Unit::Nanosecond => ms % SECOND_MS * 1_000_000 + times.nanos(row),
+                _ => field(unit, shift.local_from_utc_ms(ms)),
             }))
         })
     }))
 }
 
 /// A field of a wall-clock time.
-fn field(unit: Unit, ms: i64, toward_zero: bool) -> i64 {
-    let rest = |of: i64| if toward_zero { ms % of } else { ms.rem_euclid(of) };
+fn field(unit: Unit, ms: i64) -> i64 {
     match unit {
-        Unit::Hour => rest(DAY_MS) / HOUR_MS,
-        Unit::Minute => rest(HOUR_MS) / MINUTE_MS,
-        Unit::Second => rest(MINUTE_MS) / SECOND_MS,
-        Unit::Millisecond => rest(SECOND_MS),
-        _ => date_field(unit, if toward_zero { ms / DAY_MS } else { ms.div_euclid(DAY_MS) }),
+        Unit::Hour => ms % DAY_MS / HOUR_MS,
+        Unit::Minute => ms % HOUR_MS / MINUTE_MS,
+        Unit::Second => ms % MINUTE_MS / SECOND_MS,
+        Unit::Millisecond => ms % SECOND_MS,
+        _ => date_field(unit, ms / DAY_MS),
     }
 }
 

@@ -7,7 +7,8 @@ use super::printing::DEFAULT_PATTERN;
 use super::times::map_times;
 use super::unit::DAY_MS;
 use crate::bind::{Binding, Closure, Form, Want, declare};
-use crate::lane::{F64, I64, Reader, Text};
+use crate::lane::{F64, I64, Num, Reader, Text};
+use arrow_array::types::Decimal128Type;
 use crate::time_text::{parse_date, parse_timestamp};
 use std::sync::Arc;
 use tidemill_plan::{FunctionRegistry, Kernel};
@@ -35,6 +36,8 @@ pub(super) fn register(registry: &mut FunctionRegistry) {
         [
             ltz(&[Want::BigInt], ltz_from_integer),
             ltz(&[Want::BigInt, Want::Int], ltz_from_integer),
+            ltz(&[Want::Decimal], ltz_from_decimal),
+            ltz(&[Want::Decimal, Want::Int], ltz_from_decimal),
             ltz(&[Want::Double], ltz_from_double),
             ltz(&[Want::Double, Want::Int], ltz_from_double),
             ltz(&[Want::Text], ltz_from_text),
@@ -156,9 +159,28 @@ fn ltz_from_integer(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
     Ok(Closure::total(&TypeKind::TimestampLtz(3), move |args, ctx| {
         let values = Reader::<I64>::new(&args[0]);
         map_times(&TypeKind::TimestampLtz(3), args, ctx, |row| {
-            Ok(values.get(row).map(|value| value.wrapping_mul(unit_ms)))
+            Ok(values.get(row).and_then(|value| in_calendar(value.saturating_mul(unit_ms))))
         })
     }))
+}
+
+/// The fraction of a DECIMAL is dropped.
+fn ltz_from_decimal(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
+    let unit_ms = unit_ms(binding)?;
+    let scale = binding.args[0].kind.as_decimal().map_or(0, |(_, scale)| u32::from(scale));
+    Ok(Closure::total(&TypeKind::TimestampLtz(3), move |args, ctx| {
+        let values = Reader::<Num<Decimal128Type>>::new(&args[0]);
+        map_times(&TypeKind::TimestampLtz(3), args, ctx, |row| {
+            let whole = values.get(row).and_then(|value| i64::try_from(value / 10i128.pow(scale)).ok());
+            Ok(whole.and_then(|value| in_calendar(value.saturating_mul(unit_ms))))
+        })
+    }))
+}
+
+/// Moments of the years 0 to 9999; Flink gives NULL for others.
+fn in_calendar(ms: i64) -> Option<i64> {
+    let days = days_from_civil(0, 1, 1)..days_from_civil(10_000, 1, 1);
+    days.contains(&ms.div_euclid(DAY_MS)).then_some(ms)
 }
 
 fn ltz_from_double(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
@@ -166,7 +188,7 @@ fn ltz_from_double(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
     Ok(Closure::total(&TypeKind::TimestampLtz(3), move |args, ctx| {
         let values = Reader::<F64>::new(&args[0]);
         map_times(&TypeKind::TimestampLtz(3), args, ctx, |row| {
-            Ok(values.get(row).map(|value| (value * unit_ms) as i64))
+            Ok(values.get(row).and_then(|value| in_calendar((value * unit_ms) as i64)))
         })
     }))
 }

@@ -21,7 +21,6 @@ pub(super) fn register(registry: &mut FunctionRegistry) {
         [
             moment(Want::Timestamp),
             moment(Want::TimestampLtz),
-            moment(Want::Date),
             Form::made(&[Want::Text, Want::Text], STRING, format_texts).nullable(),
         ],
     );
@@ -29,8 +28,8 @@ pub(super) fn register(registry: &mut FunctionRegistry) {
         registry,
         "FROM_UNIXTIME",
         [
-            Form::made(&[Want::BigInt], STRING, from_unixtime),
-            Form::made(&[Want::BigInt, Want::Text], STRING, from_unixtime),
+            Form::made(&[Want::BigInt], STRING, from_unixtime).nullable(),
+            Form::made(&[Want::BigInt, Want::Text], STRING, from_unixtime).nullable(),
         ],
     );
     declare(

@@ -63,6 +63,11 @@ impl<'a> Times<'a> {
         self.finer.get(row * self.stride).copied().unwrap_or(0)
     }
 
+    /// The nanoseconds of a row beyond its milliseconds, 0 if it is NULL.
+    pub(super) fn nanos(&self, row: usize) -> i64 {
+        self.ms_and_nanos(row).map_or(0, |(_, nanos)| i64::from(nanos))
+    }
+
     /// Milliseconds, rounded down, and the nanoseconds beyond them.
     pub(super) fn ms_and_nanos(&self, row: usize) -> Option<(i64, u32)> {
         let nanos = match self.per_ms {

@@ -14,6 +14,8 @@ pub(super) const WEEK_MS: i64 = 7 * DAY_MS;
 /// A field of a date or time, or a span of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
+    Nanosecond,
+    Microsecond,
     Millisecond,
     Second,
     Minute,
@@ -39,6 +41,8 @@ impl Unit {
         let name = name.trim().to_ascii_uppercase();
         let name = name.strip_prefix("SQL_TSI_").unwrap_or(&name);
         Some(match name.strip_suffix('S').unwrap_or(name) {
+            "NANOSECOND" => Unit::Nanosecond,
+            "MICROSECOND" => Unit::Microsecond,
             "MILLISECOND" => Unit::Millisecond,
             "SECOND" => Unit::Second,
             "MINUTE" => Unit::Minute,

@@ -138,8 +138,8 @@ fn shift(
             i32::try_from(add_months(day.into(), sign * i64::from(months))).ok()
         }),
         TypeKind::Date => shifted::<Date32Type, Millis>(time, swapped, move |day, ms| {
-            let ms = i64::from(day) * DAY_MS + sign * ms;
-            i32::try_from(ms.div_euclid(DAY_MS)).ok()
+            // Flink drops the part of a day of the interval.
+            i32::try_from(i64::from(day) + sign * (ms / DAY_MS)).ok()
         }),
         TypeKind::Time(_) if months => {
             shifted::<Time32MillisecondType, Months>(time, swapped, |time, _| Some(time))
@@ -258,6 +258,7 @@ impl ScalarFunction for Difference {
         let [left, right] = call.args else { return Err(refuse()) };
         let common = crate::types::common_type(&[left.data_type.clone(), right.data_type.clone()])
             .filter(|common| common.kind.is_datetime())
+            .filter(|_| std::mem::discriminant(&left.data_type.kind) == std::mem::discriminant(&right.data_type.kind))
             .ok_or_else(refuse)?;
         let wanted = |nullable: bool| {
             let kind = match &common.kind {

@@ -1,7 +1,7 @@
 //! Tests on text: what characters it has and whether bytes are text.
 
 use super::basic::flag_rows;
-use crate::bind::{Form, STRING, Want, declare};
+use crate::bind::{Compute, Form, STRING, Want, declare};
 use crate::lane::{Bytes, Flag, I64, Text, map1, text1};
 use arrow_array::BooleanArray;
 use std::net::Ipv4Addr;
@@ -11,23 +11,17 @@ use tidemill_types::{Result, TypeKind};
 
 /// Adds the functions.
 pub fn register(registry: &mut FunctionRegistry) {
-    let mut test = |name: &str, compute| {
-        let on_text = Form::new(&[Want::Text], TypeKind::Boolean, compute).not_null().total();
-        declare(registry, name, [on_text]);
+    let form = |want, compute| Form::new(&[want], TypeKind::Boolean, compute).not_null().total();
+    let always: Compute = |_, _| Ok(Datum::Scalar(Arc::new(BooleanArray::from(vec![true]))));
+    let mut test = |name: &str, numbers: Option<Want>, compute| {
+        let on_numbers = numbers.map(|want| form(want, always));
+        declare(registry, name, [form(Want::Text, compute)].into_iter().chain(on_numbers));
     };
-    test("IS_ALPHA", |a, c| {
+    test("IS_ALPHA", None, |a, c| {
         flag_rows(a, c, |text| !text.is_empty() && text.chars().all(char::is_alphabetic))
     });
-    test("IS_DIGIT", |a, c| flag_rows(a, c, |text| !text.is_empty() && text.chars().all(|c| c.is_numeric())));
-    test("IS_DECIMAL", |a, c| flag_rows(a, c, is_decimal));
-    let mut always = |name: &str, wanted: Want| {
-        let form = Form::new(&[wanted], TypeKind::Boolean, |_, _| {
-            Ok(Datum::Scalar(Arc::new(BooleanArray::from(vec![true]))))
-        });
-        declare(registry, name, [form.not_null().total()]);
-    };
-    always("IS_DIGIT", Want::Integer);
-    always("IS_DECIMAL", Want::Numeric);
+    test("IS_DIGIT", Some(Want::Integer), |a, c| flag_rows(a, c, |text| !text.is_empty() && text.chars().all(|c| c.is_numeric())));
+    test("IS_DECIMAL", Some(Want::Numeric), |a, c| flag_rows(a, c, is_decimal));
     declare(
         registry,
         "IS_VALID_UTF8",

@@ -31,7 +31,8 @@ impl Binder<'_> {
     /// The expression in another type. Types that differ only in nullability need no cast.
     pub(crate) fn cast(&self, expr: Expr, target: &DataType, mode: CastMode, span: Span) -> Bound<Expr> {
         let from = expr.data_type();
-        if from.kind == target.kind {
+        let may_turn_null = mode == CastMode::TryCast && !from.nullable;
+        if from.kind == target.kind && !may_turn_null {
             return Ok(expr);
         }
         if from.kind == TypeKind::Null {
