@@ -7,7 +7,7 @@
 -- Running counts may be written as net changes of many events at once, which keeps their logs small.
 SET 'table.exec.mini-batch.enabled' = 'true';
 SET 'table.exec.mini-batch.allow-latency' = '1 s';
-SET 'table.exec.mini-batch.size' = '5000';
+SET 'table.exec.mini-batch.size' = '50000';
 
 CREATE TABLE events (
   user_id    STRING,

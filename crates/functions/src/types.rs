@@ -32,7 +32,6 @@ fn common_kind(a: &TypeKind, b: &TypeKind) -> Option<TypeKind> {
         (TimestampLtz(p), TimestampLtz(q) | Timestamp(q)) | (Timestamp(p), TimestampLtz(q)) => {
             Some(TimestampLtz(*p.max(q)))
         }
-        (Date, t) | (t, Date) if t.is_timestamp() => Some(t.clone()),
         (Array(x), Array(y)) => Some(Array(common_box(x, y)?)),
         (Multiset(x), Multiset(y)) => Some(Multiset(common_box(x, y)?)),
         (Map(k, v), Map(l, w)) => Some(Map(common_box(k, l)?, common_box(v, w)?)),

@@ -159,6 +159,10 @@ fn fields() {
     }
     check("DAYOFYEAR", &[date("2024-11-03")], "308");
     check("EXTRACT", &[literal("EPOCH"), date("2024-02-29")], "1709164800");
+    check("EXTRACT", &[literal("EPOCH"), ts("1969-12-31 23:59:59.999")], "0");
+    let fraction = "2024-02-29 12:34:56.789012345";
+    check("EXTRACT", &[literal("MICROSECOND"), fine(fraction)], "789012");
+    check("EXTRACT", &[literal("NANOSECOND"), fine(fraction)], "789012345");
 }
 
 #[test]
@@ -175,6 +179,9 @@ fn before_1970_flink_divides_toward_zero() {
     ] {
         for (unit, expected) in ["YEAR", "DAY", "HOUR", "MINUTE", "SECOND"].into_iter().zip(expected) {
             check("EXTRACT", &[literal(unit), ts(at)], expected);
+        }
+        for (unit, expected) in ["HOUR", "MINUTE"].into_iter().zip([expected[2], expected[3]]) {
+            check("EXTRACT", &[literal(unit), ltz(at)], expected);
         }
         check("FLOOR_TO", &[ts(at), literal("YEAR")], expected[5]);
         check("FLOOR_TO", &[ts(at), literal("DAY")], expected[6]);
@@ -199,6 +206,16 @@ fn rounding() {
     }
     check("CEIL_TO", &[ts("2023-12-31 23:00:00.001"), literal("WEEK")], "2023-12-31 00:00:00");
     check("CEIL_TO", &[ts("2000-01-01 00:00:00"), literal("YEAR")], "2000-01-01 00:00:00");
+    for (at, unit, ceil) in [
+        ("2023-04-01 00:00:00", "QUARTER", "2023-07-01 00:00:00"),
+        ("2023-01-01 01:02:03", "QUARTER", "2023-01-01 00:00:00"),
+        ("1990-01-01 00:00:00", "DECADE", "2000-01-01 00:00:00"),
+    ] {
+        check("CEIL_TO", &[ts(at), literal(unit)], ceil);
+    }
+    check("CEIL_TO", &[date("2024-02-29"), literal("DAY")], "2024-03-01");
+    let fraction = "2024-02-29 12:34:56.789000001";
+    check("CEIL_TO", &[fine(fraction), literal("MILLISECOND")], "2024-02-29 12:34:56.790000000");
     check("FLOOR_TO", &[date("2024-11-03"), literal("MONTH")], "2024-11-01");
     check("CEIL_TO", &[date("2024-11-03"), literal("MONTH")], "2024-12-01");
 }
@@ -340,6 +357,10 @@ fn dates_from_text() {
 #[test]
 fn instants_from_numbers_and_text() {
     check("TO_TIMESTAMP_LTZ", &[bigint(-1), int_literal(0)], "1969-12-31 23:59:59");
+    check("TO_TIMESTAMP_LTZ", &[bigint(i64::MAX), int_literal(0)], "NULL");
+    let decimal = Decimal128Array::from(vec![-1_299]).with_precision_and_scale(10, 2).unwrap();
+    let decimal: Arg = (TypeKind::Decimal { precision: 10, scale: 2 }.nullable(), Arc::new(decimal), false);
+    check("TO_TIMESTAMP_LTZ", &[decimal, int_literal(0)], "1969-12-31 23:59:48");
     check("TO_TIMESTAMP_LTZ", &[bigint(1_709_210_096_123), int_literal(3)], "2024-02-29 12:34:56.123");
     let half = (TypeKind::Double.nullable(), Arc::new(Float64Array::from(vec![-0.5])) as ArrayRef, false);
     check("TO_TIMESTAMP_LTZ", &[half, int_literal(0)], "1969-12-31 23:59:59.500");

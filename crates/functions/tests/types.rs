@@ -21,12 +21,13 @@ fn common_types_are_calcites() {
         (vec![Char(1), Char(3)], "VARCHAR(3)"),
         (vec![Char(3), Char(3)], "CHAR(3)"),
         (vec![Null, Date], "DATE"),
-        (vec![Date, Timestamp(3)], "TIMESTAMP(3)"),
         (vec![Timestamp(3), Timestamp(6)], "TIMESTAMP(6)"),
     ];
     for (kinds, wanted) in table {
         assert_eq!(common(&kinds).as_deref(), Some(wanted), "{kinds:?}");
     }
+    assert_eq!(common(&[Date, Timestamp(3)]), None);
+    assert_eq!(common(&[TimestampLtz(3), Date]), None);
     assert_eq!(common(&[Int, Char(1)]), None);
     assert_eq!(common(&[Int, Array(Box::new(Int.not_null()))]), None);
     assert_eq!(common_type(&[Null.nullable(), Int.not_null()]).map(|t| t.nullable), Some(true));

@@ -126,6 +126,7 @@ fn operator(case: &str) -> Box<dyn Operator> {
             update_before: false,
             ttl_ms: 0,
             net_changes: true,
+            mini_batch: None,
             final_only: false,
             row_without_input: false,
         }),

@@ -4,6 +4,7 @@ use crate::calc::Calc;
 use crate::drop_update_before::DropUpdateBefore;
 use crate::expand::Expand;
 use crate::group_aggregate::GroupAggregate;
+use crate::mini_batch::MiniBatch;
 use crate::operator::Operator;
 use crate::session_aggregate::SessionAggregate;
 use crate::session_assign::SessionAssign;
@@ -39,7 +40,13 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
         Plan::Calc { filter, project } => Box::new(Calc::new(filter.as_ref(), project)),
         Plan::Watermark { watermark, time_column } => Box::new(Watermark::new(watermark, *time_column)),
         Plan::WindowAggregate(plan) => window_aggregate(plan, first()?, job)?,
-        Plan::GroupAggregate(plan) => Box::new(GroupAggregate::new(plan, first()?, job)),
+        Plan::GroupAggregate(plan) => {
+            let aggregate = Box::new(GroupAggregate::new(plan, first()?, job));
+            match plan.mini_batch {
+                Some(batch) => Box::new(MiniBatch::new(aggregate, batch)),
+                None => aggregate,
+            }
+        }
         Plan::WindowAssign(spec) => match &spec.kind {
             WindowKind::Session { gap, partition } => {
                 Box::new(SessionAssign::new(spec, *gap, partition, first()?, job))

@@ -11,6 +11,7 @@ pub mod expand;
 pub mod group_aggregate;
 pub mod keys;
 pub mod local_window_aggregate;
+pub mod mini_batch;
 pub mod operator;
 pub mod session_aggregate;
 pub mod session_assign;

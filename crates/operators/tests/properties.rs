@@ -10,7 +10,7 @@ use harness::{Driver, Row, Tiny, call, feed_in_chunks, input, net};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tidemill_operators::{build_global, build_local, local_phase};
-use tidemill_plan::stream::{GroupAggregatePlan, WindowAggregatePlan};
+use tidemill_plan::stream::{GroupAggregatePlan, MiniBatchPlan, WindowAggregatePlan};
 use tidemill_plan::{AggregateCall, Operator as Plan, WindowKind, WindowProperty, WindowSpec};
 use tidemill_types::{RowKind, TimeAttribute, WATERMARK_MAX, WATERMARK_NONE};
 
@@ -234,6 +234,7 @@ proptest! {
         takes_back in prop::collection::vec(any::<prop::sample::Index>(), 60),
         update_before in any::<bool>(),
         net_changes in any::<bool>(),
+        batch_rows in prop::option::of(1usize..40),
         chunk_rows in 1usize..70,
         restart in any::<bool>(),
     ) {
@@ -246,6 +247,7 @@ proptest! {
             update_before: true,
             ttl_ms: 0,
             net_changes,
+            mini_batch: batch_rows.map(|rows| MiniBatchPlan { rows, latency_ms: 0 }),
             final_only: !update_before,
             row_without_input: false,
         };
@@ -266,6 +268,7 @@ proptest! {
                 update_before: true,
                 ttl_ms: 0,
                 net_changes: false,
+                mini_batch: None,
                 final_only: false,
                 row_without_input: false,
             };

@@ -19,6 +19,7 @@ fn plan(aggregates: Vec<AggregateCall>) -> GroupAggregatePlan {
         update_before: true,
         ttl_ms: 0,
         net_changes: true,
+        mini_batch: None,
         final_only: false,
         row_without_input: false,
     }
@@ -69,6 +70,25 @@ fn in_front_of_a_log_each_row_gives_its_own_change() {
         &[],
     );
     assert_eq!(driver.changes, ["+I a 1 1", "+I b 1 5", "-U a 1 1", "+U a 2 3", "-D b 1 5"]);
+}
+
+#[test]
+fn a_mini_batch_gives_one_change_for_rows_of_several_chunks() {
+    let mut plan = plan(count_sum());
+    plan.mini_batch = Some(tidemill_plan::stream::MiniBatchPlan { rows: 3, latency_ms: 1_000 });
+    let mut driver = harness::Driver::new(Plan::GroupAggregate(plan), input());
+    let row = |v: &str| harness::Row {
+        kind: tidemill_types::RowKind::Insert,
+        values: ["a", v, "0"].map(|value| Some(value.to_string())).to_vec(),
+    };
+    driver.feed(&[row("1")], &[]);
+    driver.feed(&[row("2")], &[]);
+    assert_eq!(driver.changes, Vec::<String>::new());
+    driver.feed(&[row("3")], &[]);
+    assert_eq!(driver.changes, ["+I a 3 6"]);
+    driver.feed(&[row("4")], &[]);
+    driver.feed(&[], &[(0, tidemill_types::WATERMARK_MAX)]);
+    assert_eq!(driver.changes, ["+I a 3 6", "-U a 3 6", "+U a 4 10"]);
 }
 
 #[test]

@@ -41,6 +41,11 @@ pub trait Accumulator: Send + Sync {
     /// Whether rows may be taken back.
     fn retracts(&self) -> bool;
 
+    /// Whether the result depends on the order of the rows.
+    fn ordered(&self) -> bool {
+        false
+    }
+
     /// Whether a merged partial can be taken away again exactly by [`Accumulator::unmerge`].
     fn invertible(&self) -> bool {
         false

@@ -238,10 +238,21 @@ pub struct GroupAggregatePlan {
     pub ttl_ms: i64,
     /// Whether a key may give one net change for several rows; else each row gives its own.
     pub net_changes: bool,
+    /// Whether rows wait in front of it, so that one net change stands for more of them.
+    pub mini_batch: Option<MiniBatchPlan>,
     /// Batch: only the final rows, as inserts, at the end of input.
     pub final_only: bool,
     /// One row even without input (batch mode without GROUP BY).
     pub row_without_input: bool,
+}
+
+/// How long rows wait to be aggregated together (`table.exec.mini-batch.*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MiniBatchPlan {
+    /// How many rows end the waiting.
+    pub rows: usize,
+    /// How many ms of processing time the first of them waits at most.
+    pub latency_ms: i64,
 }
 
 impl StreamPlan {

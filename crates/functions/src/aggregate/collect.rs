@@ -90,6 +90,10 @@ struct ArrayAgg {
 }
 
 impl Accumulator for ArrayAgg {
+    fn ordered(&self) -> bool {
+        true
+    }
+
     fn cells(&self) -> Vec<CellKind> {
         vec![CellKind::Bytes]
     }

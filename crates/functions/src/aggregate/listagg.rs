@@ -52,6 +52,10 @@ impl Joined {
 }
 
 impl Accumulator for Joined {
+    fn ordered(&self) -> bool {
+        true
+    }
+
     fn cells(&self) -> Vec<CellKind> {
         vec![CellKind::Bytes]
     }
@@ -99,6 +103,10 @@ impl Logged {
 }
 
 impl Accumulator for Logged {
+    fn ordered(&self) -> bool {
+        true
+    }
+
     fn cells(&self) -> Vec<CellKind> {
         vec![CellKind::Bytes]
     }

@@ -42,6 +42,10 @@ fn keep<const LAST: bool>(cell: &mut Option<Box<[u8]>>, value: &[u8]) {
 }
 
 impl<const LAST: bool> Accumulator for Position<LAST> {
+    fn ordered(&self) -> bool {
+        true
+    }
+
     fn cells(&self) -> Vec<CellKind> {
         vec![CellKind::Bytes]
     }
@@ -79,6 +83,10 @@ struct Logged<const LAST: bool> {
 }
 
 impl<const LAST: bool> Accumulator for Logged<LAST> {
+    fn ordered(&self) -> bool {
+        true
+    }
+
     fn cells(&self) -> Vec<CellKind> {
         vec![CellKind::Bytes]
     }

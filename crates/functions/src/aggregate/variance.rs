@@ -3,6 +3,7 @@
 //! Like Flink 2.3 they follow Welford: count, mean and the sum of squared differences, in DOUBLE; the result
 //! is cast to the type that AVG has. Merging follows Chan, Golub and LeVeque (1979).
 
+use crate::cast::number::double_to_decimal;
 use super::rows::{
     decimal_column, float_column, for_rows, for_values, foreign_cells, integer_column, slots_only,
 };
@@ -133,9 +134,12 @@ impl Accumulator for Variance {
         let values = results.into_iter().map(Option::unwrap_or_default);
         Ok(match self.returns.kind {
             TypeKind::Float | TypeKind::Double => float_column(&self.returns, values.collect(), Some(nulls)),
-            TypeKind::Decimal { scale, .. } => {
-                let factor = 10f64.powi(i32::from(scale));
-                let values = values.map(|value| (value * factor).round() as i128).collect();
+            TypeKind::Decimal { precision, scale } => {
+                let decimal = |value| double_to_decimal(value, precision, scale);
+                let decimals: Vec<Option<i128>> =
+                    values.zip(&nulls).map(|(value, set)| set.then(|| decimal(value)).flatten()).collect();
+                let nulls = decimals.iter().map(Option::is_some).collect();
+                let values = decimals.into_iter().map(Option::unwrap_or_default).collect();
                 decimal_column(&self.returns, values, Some(nulls))
             }
             _ => integer_column(&self.returns, values.map(|v| v as i64).collect(), Some(nulls)),

@@ -25,7 +25,7 @@ pub(super) fn register(registry: &mut FunctionRegistry) {
 fn sum_type(binding: &Binding<'_>) -> Result<TypeKind> {
     let unit = Unit::of(binding, 0)?;
     Ok(match &binding.args[2].kind {
-        TypeKind::Date if unit.fixed_ms().is_some_and(|ms| ms < DAY_MS) => TypeKind::Timestamp(3),
+        TypeKind::Date if unit.fixed_ms().is_some_and(|ms| ms < DAY_MS) => TypeKind::Timestamp(6),
         kind => kind.clone(),
     })
 }
@@ -48,7 +48,7 @@ fn add_kernel(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
             let sum = match (fixed, per_ms) {
                 (Some(ms), 0) => raw.wrapping_add(count.wrapping_mul(ms / DAY_MS)),
                 (Some(ms), per_ms) => {
-                    let raw = if from_date { raw * DAY_MS } else { raw };
+                    let raw = if from_date { raw * DAY_MS * per_ms } else { raw };
                     raw.wrapping_add(count.wrapping_mul(ms).wrapping_mul(per_ms))
                 }
                 (None, 0) => add_months(raw, whole_months(count)),

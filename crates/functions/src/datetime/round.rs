@@ -1,7 +1,8 @@
 //! FLOOR and CEIL of a moment to a unit.
 //!
 //! As in Flink, units from WEEK up look at the date alone: CEIL leaves the first day of a unit where it is,
-//! whatever the time of day, and before 1970 a timestamp counts to the day after. A TIMESTAMP_LTZ is rounded
+//! whatever the time of day, and before 1970 a timestamp counts to the day after. Only January 1 is left by a
+//! QUARTER; from a DECADE up, and for a DATE from a DAY up, CEIL always goes on to the next unit. A TIMESTAMP_LTZ is rounded
 //! with the zone offset of the instant itself.
 
 use super::times::{Times, map_times, per_ms, shift_of};
@@ -28,12 +29,16 @@ fn kernel(binding: &Binding<'_>, up: bool) -> Result<Arc<dyn Kernel>> {
         return Err(Error::user(format!("a {kind} can't be rounded to {unit:?}")));
     }
     let zone = binding.session.zone;
+    let next_day = up && unit == Unit::Day && kind == TypeKind::Date;
     let per_ms = per_ms(&kind);
     Ok(Closure::total(&kind.clone(), move |args, ctx| {
         let times = Times::new(&args[0]);
         let mut shift = shift_of(&kind, zone);
         map_times(&kind, args, ctx, |row| {
             Ok(times.ms(row).map(|ms| {
+                let finer = up && unit == Unit::Millisecond && times.nanos(row) > 0;
+                let ms = if finer { ms + 1 } else { ms };
+                let ms = if next_day { ms + DAY_MS } else { ms };
                 let offset = shift.local_from_utc_ms(ms) - ms;
                 let rounded = round(unit, ms + offset, up) - offset;
                 if per_ms == 0 { rounded / DAY_MS } else { rounded * per_ms }
@@ -57,7 +62,12 @@ fn round_date(unit: Unit, days: i64, up: bool) -> i64 {
         Unit::Week => days - (day_of_week(days) - 1),
         _ => first_day(unit, days),
     };
-    match (up && floor < days, unit) {
+    let onward = match unit {
+        Unit::Quarter => days != first_day(Unit::Year, days),
+        Unit::Decade | Unit::Century | Unit::Millennium => true,
+        _ => floor < days,
+    };
+    match (up && onward, unit) {
         (false, _) => floor,
         (true, Unit::Week) => floor + 7,
         (true, _) => super::unit::add_months(floor, unit.months().unwrap_or(1)),

@@ -118,10 +118,6 @@ fn operand_types(left: &DataType, right: &DataType, comparison: Comparison) -> O
         _ if l.is_datetime() && r.is_text() => as_kind(l),
         _ if l.is_text() && r.is_datetime() => as_kind(r),
         _ => {
-            // Flink refuses a date next to a timestamp.
-            if (*l == TypeKind::Date) != (*r == TypeKind::Date) {
-                return None;
-            }
             let common = common_type(&[left.clone(), right.clone()])?;
             let atomic =
                 common.kind == TypeKind::Boolean || common.kind.is_datetime() || common.kind.is_interval();

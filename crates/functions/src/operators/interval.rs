@@ -258,7 +258,9 @@ impl ScalarFunction for Difference {
         let [left, right] = call.args else { return Err(refuse()) };
         let common = crate::types::common_type(&[left.data_type.clone(), right.data_type.clone()])
             .filter(|common| common.kind.is_datetime())
-            .filter(|_| std::mem::discriminant(&left.data_type.kind) == std::mem::discriminant(&right.data_type.kind))
+            .filter(|_| {
+                std::mem::discriminant(&left.data_type.kind) == std::mem::discriminant(&right.data_type.kind)
+            })
             .ok_or_else(refuse)?;
         let wanted = |nullable: bool| {
             let kind = match &common.kind {

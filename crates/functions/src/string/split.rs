@@ -29,10 +29,7 @@ pub fn register(registry: &mut FunctionRegistry) {
     declare(
         registry,
         "STR_TO_MAP",
-        [
-            Form::new(&[T], map(), str_to_map).nullable(),
-            Form::new(&[T, T, T], map(), str_to_map).nullable(),
-        ],
+        [Form::new(&[T], map(), str_to_map).nullable(), Form::new(&[T, T, T], map(), str_to_map).nullable()],
     );
 }
 

@@ -20,7 +20,9 @@ pub fn register(registry: &mut FunctionRegistry) {
     test("IS_ALPHA", None, |a, c| {
         flag_rows(a, c, |text| !text.is_empty() && text.chars().all(char::is_alphabetic))
     });
-    test("IS_DIGIT", Some(Want::Integer), |a, c| flag_rows(a, c, |text| !text.is_empty() && text.chars().all(|c| c.is_numeric())));
+    test("IS_DIGIT", Some(Want::Integer), |a, c| {
+        flag_rows(a, c, |text| !text.is_empty() && text.chars().all(|c| c.is_numeric()))
+    });
     test("IS_DECIMAL", Some(Want::Numeric), |a, c| flag_rows(a, c, is_decimal));
     declare(
         registry,

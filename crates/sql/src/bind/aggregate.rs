@@ -16,12 +16,15 @@ use super::{
 use crate::ast::{self, GroupItemKind, Select};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
-use tidemill_plan::stream::{GroupAggregatePlan, WindowAggregatePlan};
+use tidemill_plan::stream::{GroupAggregatePlan, MiniBatchPlan, WindowAggregatePlan};
 use tidemill_plan::{
     AggregateCall, ChangelogMode, Exchange, Expr, Input, NodeId, Operator, WindowKind, WindowProperty,
     WindowSpec,
 };
 use tidemill_types::{Field, Schema, TypeKind};
+
+/// The most rows that wait in front of one task; their input is held in memory meanwhile.
+const MINI_BATCH_ROWS_MAX: usize = 1 << 16;
 
 /// The columns of the projection below an aggregate; equal expressions share one.
 #[derive(Default)]
@@ -478,17 +481,38 @@ impl Binder<'_> {
         let traits = NodeTraits { changelog, upsert_key: Some((0..keys.len()).collect()) };
         let row_without_input = batch && keys.is_empty();
         let ttl_ms = self.state_ttl_ms(&select.hints)?;
+        let mini_batch = if batch { None } else { self.mini_batch(select)? };
         let plan = GroupAggregatePlan {
             keys,
             aggregates,
             retract,
             update_before: true,
             ttl_ms,
-            net_changes: self.session.settings.is("table.exec.mini-batch.enabled", "true"),
+            net_changes: mini_batch.is_some(),
+            mini_batch,
             final_only: batch,
             row_without_input,
         };
         Ok((Operator::GroupAggregate(plan), traits))
+    }
+
+    /// How long rows may wait to be aggregated together, if `table.exec.mini-batch.enabled` says so.
+    fn mini_batch(&self, select: &Select) -> Bound<Option<MiniBatchPlan>> {
+        let settings = &self.session.settings;
+        if !settings.is("table.exec.mini-batch.enabled", "true") {
+            return Ok(None);
+        }
+        const SIZE: &str = "table.exec.mini-batch.size";
+        let rows = settings.get(SIZE).and_then(|text| text.trim().parse().ok()).filter(|rows| *rows > 0);
+        let rows: usize = rows.ok_or_else(|| {
+            Diagnostic::new(
+                select.span,
+                format!("the setting '{SIZE}' must be a positive number, since mini-batch is enabled"),
+            )
+            .with_hint(format!("SET '{SIZE}' = '5000'"))
+        })?;
+        let latency_ms = settings.duration_ms("table.exec.mini-batch.allow-latency");
+        Ok(Some(MiniBatchPlan { rows: rows.min(MINI_BATCH_ROWS_MAX), latency_ms }))
     }
 
     /// The output of the aggregate with final columns: keys, aggregates, properties.

@@ -108,6 +108,14 @@ impl Binder<'_> {
         if insert.columns.is_empty() {
             return Ok(columns.iter().copied().filter(|column| !fixed(&column.name)).collect());
         }
+        let twice = |at: usize| insert.columns[..at].iter().any(|n| n.value == insert.columns[at].value);
+        if let Some(at) = (1..insert.columns.len()).find(|at| twice(*at)) {
+            let name = &insert.columns[at];
+            return Err(Diagnostic::new(
+                name.span,
+                format!("the column '{}' is assigned more than once", name.value),
+            ));
+        }
         insert
             .columns
             .iter()

@@ -92,6 +92,14 @@ impl Binder<'_> {
             ("SESSION", [gap]) => WindowKind::Session { gap: *gap, partition },
             _ => return Err(Diagnostic::new(call.span, format!("{name} was given the wrong arguments"))),
         };
+        if let WindowKind::Tumble { size, offset } = kind
+            && offset.abs() >= size
+        {
+            return Err(Diagnostic::new(
+                call.span,
+                format!("the offset of TUMBLE must be smaller than its size, but got size {size} ms and offset {offset} ms"),
+            ));
+        }
         let (part, size, word) = match kind {
             WindowKind::Hop { slide, size, .. } => (slide, size, "slide"),
             WindowKind::Cumulate { step, size, .. } => (step, size, "step"),

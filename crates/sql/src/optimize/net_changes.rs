@@ -1,7 +1,8 @@
 //! Where one net change for each key and chunk may stand for several.
 //!
 //! A query's caller folds the changelog anyway. A table may be a log that keeps each change, so aggregates
-//! above one give every change, as Flink does, unless mini-batch was switched on.
+//! above one give every change, as Flink does, unless mini-batch was switched on. So do those below an
+//! aggregate whose result depends on the order in which rows come.
 
 use tidemill_plan::{Operator, SinkTarget, StreamPlan};
 
@@ -11,7 +12,7 @@ pub(super) fn allow(mut plan: StreamPlan) -> StreamPlan {
         if let Operator::Sink(sink) = &plan.nodes[id].operator {
             logged[id] = matches!(sink.target, SinkTarget::Table { .. });
         }
-        if logged[id] {
+        if logged[id] || depends_on_order(&plan.nodes[id].operator) {
             plan.nodes[id].inputs.iter().for_each(|input| logged[input.node] = true);
         }
     }
@@ -21,4 +22,11 @@ pub(super) fn allow(mut plan: StreamPlan) -> StreamPlan {
         }
     }
     plan
+}
+
+fn depends_on_order(operator: &Operator) -> bool {
+    match operator {
+        Operator::GroupAggregate(plan) => plan.aggregates.iter().any(|call| call.accumulator.ordered()),
+        _ => false,
+    }
 }
