@@ -296,6 +296,9 @@ fn decimals_follow_flinks_types_and_rounding() {
     let (data_type, deviation) = decimal("STDDEV_POP", &thirds);
     assert_eq!((data_type.to_string().as_str(), deviation), ("DECIMAL(38, 6)", Some(4_714)));
     assert_eq!(decimal("VAR_POP", &[Some(1_000), Some(2_050), Some(-325)]).1, Some(94_430_556));
+    // The DOUBLE's own digits, no finer ones.
+    let spread = decimal("VAR_POP", &[Some(i32::MAX), Some(500)]).1;
+    assert_eq!(spread, Some(115_292_096_666_225_580_000));
     assert_eq!(decimal("SUM", &[None]).1, None);
 }
 

@@ -1,9 +1,9 @@
 //! Mini-batch: collects input in front of an operator that gives net changes, so that one change stands for
 //! more rows.
 //!
-//! Rows wait until there are enough of them, until the first has waited long enough, until the input pauses,
-//! or until it ends; then they go on as one chunk. While they wait they count as buffered.
-//! Invariant: nothing waits over a flush, so a snapshot, which is taken after one, misses no row.
+//! Rows wait until there are enough of them, until the first has waited long enough, or until the input ends;
+//! then they go on as one chunk. While they wait they count as buffered.
+//! Invariant: nothing waits once the operator has settled, so a snapshot, which is taken then, misses no row.
 //! Source of the rule: Flink documentation, "Performance Tuning", MiniBatch Aggregation.
 
 use crate::{Operator, OperatorContext, Output};
@@ -76,8 +76,12 @@ impl Operator for MiniBatch {
     }
 
     fn on_flush(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
-        self.release(ctx.now_ms, out)?;
         self.inner.on_flush(ctx, out)
+    }
+
+    fn on_settle(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
+        self.release(ctx.now_ms, out)?;
+        self.inner.on_settle(ctx, out)
     }
 
     fn tables(&mut self) -> Vec<(&'static str, &mut dyn StateTable)> {

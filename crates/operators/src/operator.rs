@@ -26,9 +26,14 @@ pub trait Operator: Send {
         None
     }
 
-    /// Gives out whatever is held back only to make larger chunks: before a barrier and at linger.
+    /// The input pauses: gives out whatever is held back only to make larger chunks.
     fn on_flush(&mut self, _ctx: &OperatorContext, _out: &mut Output) -> Result<()> {
         Ok(())
+    }
+
+    /// Gives out everything that is held back for whatever reason: a snapshot follows, or the end.
+    fn on_settle(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
+        self.on_flush(ctx, out)
     }
 
     /// All that must survive a restart, under names that stay the same.

@@ -207,6 +207,11 @@ impl Chain {
         self.each_operator(|operator, ctx, out| operator.on_flush(ctx, out))
     }
 
+    /// Makes operators give out all that they hold back: the task is about to end.
+    pub fn settle(&mut self) -> Result<()> {
+        self.each_operator(|operator, ctx, out| operator.on_settle(ctx, out))
+    }
+
     fn each_operator(
         &mut self,
         mut call: impl FnMut(&mut dyn Operator, &OperatorContext, &mut Output) -> Result<()>,

@@ -162,7 +162,7 @@ impl Task {
             Received::Idle => self.chain.idle(),
             Received::Nothing => return Ok(Step::Idle),
             Received::End { drained } => {
-                self.chain.flush()?;
+                self.chain.settle()?;
                 self.chain.end(drained);
                 self.ended = true;
             }
@@ -194,7 +194,7 @@ impl Task {
         if drained {
             self.chain.push(0, Chunk::watermark(tidemill_types::WATERMARK_MAX))?;
         }
-        self.chain.flush()?;
+        self.chain.settle()?;
         self.chain.seal(tag);
         self.chain.end(drained);
         self.ended = true;

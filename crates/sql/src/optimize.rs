@@ -3,7 +3,7 @@
 //! 1. Projections that follow each other become one.
 //! 2. Columns that nobody needs are not computed, and not even decoded.
 //! 3. Nodes that reach no sink are dropped.
-//! 4. Aggregates that no table's log depends on give net changes.
+//! 4. Aggregates that neither a table's log nor an aggregate of ordered rows depends on give net changes.
 
 mod merge;
 mod net_changes;

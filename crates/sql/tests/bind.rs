@@ -64,6 +64,16 @@ fn refusals_name_the_cause_and_a_way_out() {
             "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(id), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end;",
             "requires the timecol is a time attribute type, but 'id' is INT",
         ),
+        ("INSERT INTO out_json (k, k) SELECT k, k FROM t;", "the column 'k' is assigned more than once"),
+        (
+            "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '-5' SECOND)) GROUP BY window_start, window_end;",
+            "the offset of TUMBLE must be smaller than its size",
+        ),
+        ("SELECT id FROM t WHERE CAST(ts AS DATE) < ts;", "'<' takes (two values that can be compared)"),
+        (
+            "SELECT TIMESTAMPDIFF(DAY, ts, CAST(ts AS TIMESTAMP_LTZ(3))) FROM t;",
+            "TIMESTAMPDIFF can't compare a TIMESTAMP(3) with a TIMESTAMP_LTZ(3)",
+        ),
         (
             "SELECT COUNT(*) FROM TABLE(HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '7' SECOND, INTERVAL '10' SECOND)) GROUP BY window_start, window_end;",
             "size must be an integral multiple of slide",
@@ -143,6 +153,26 @@ fn an_aggregate_tells_its_changes_and_its_state() {
         text.contains("changelog=[I,UB,UA], upsert key=[k], state=one cell row per key, for ever"),
         "{text}"
     );
+}
+
+#[test]
+fn try_cast_may_always_be_null() {
+    let rows = rows("CREATE VIEW w AS SELECT TRY_CAST(1 AS INT) AS n FROM t;\nDESCRIBE w;");
+    assert_eq!(rows.rows[0][1..3], [Some("INT".to_owned()), Some("true".to_owned())]);
+}
+
+#[test]
+fn below_an_aggregate_that_depends_on_order_every_change_is_given() {
+    for (outer, wanted) in [("MAX(c)", [true, true]), ("ARRAY_AGG(c)", [false, true])] {
+        let text = format!("{TABLE}SELECT {outer} FROM (SELECT k, COUNT(*) AS c FROM t GROUP BY k);");
+        let outcomes = run(&text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        let Some(Outcome::Job(job)) = outcomes.last() else { panic!("no job: {text}") };
+        let net = job.plan.nodes.iter().filter_map(|node| match &node.operator {
+            tidemill_plan::Operator::GroupAggregate(plan) => Some(plan.net_changes),
+            _ => None,
+        });
+        assert_eq!(net.collect::<Vec<_>>(), wanted, "{outer}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 
 /// How large a blob is meant to be.
-pub(super) const BLOB_BYTES: usize = 1 << 20;
+pub(super) const BLOB_BYTES: usize = 512 << 10;
 /// How long one line may be; a longer line than a blob makes one larger blob up to here.
 pub(super) const LINE_BYTES_MAX: usize = 256 << 20;
 /// How much is asked of a pipe or terminal at a time.

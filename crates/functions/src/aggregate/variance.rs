@@ -3,11 +3,11 @@
 //! Like Flink 2.3 they follow Welford: count, mean and the sum of squared differences, in DOUBLE; the result
 //! is cast to the type that AVG has. Merging follows Chan, Golub and LeVeque (1979).
 
-use crate::cast::number::double_to_decimal;
 use super::rows::{
     decimal_column, float_column, for_rows, for_values, foreign_cells, integer_column, slots_only,
 };
 use super::sum::{average_type, summable};
+use crate::cast::number::double_to_decimal;
 use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};

@@ -285,7 +285,7 @@ impl Driver {
     /// Snapshot, a new operator, restore in two steps as if from two tasks.
     pub fn restart(&mut self) {
         let ctx = OperatorContext { now_ms: self.now_ms, watermark: self.watermark };
-        self.operator.on_flush(&ctx, &mut self.out).unwrap();
+        self.operator.on_settle(&ctx, &mut self.out).unwrap();
         self.collect();
         let saved: Vec<Vec<u8>> = (self.operator.tables().into_iter())
             .map(|(_, table)| table.snapshot(0..GROUPS).encode())

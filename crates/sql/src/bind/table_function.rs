@@ -97,7 +97,9 @@ impl Binder<'_> {
         {
             return Err(Diagnostic::new(
                 call.span,
-                format!("the offset of TUMBLE must be smaller than its size, but got size {size} ms and offset {offset} ms"),
+                format!(
+                    "the offset of TUMBLE must be smaller than its size, but got size {size} ms and offset {offset} ms"
+                ),
             ));
         }
         let (part, size, word) = match kind {
