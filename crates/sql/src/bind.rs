@@ -16,7 +16,9 @@ mod grouping;
 mod insert;
 mod legacy_window;
 mod literal;
+mod order;
 mod query;
+mod rank;
 mod relation;
 mod scan;
 mod scope;
@@ -49,11 +51,23 @@ pub(crate) struct Binder<'a> {
     scans: HashMap<String, Relation>,
     common_tables: Vec<(String, Relation)>,
     view_depth: usize,
+    /// How deep the query at hand is nested in others.
+    query_depth: usize,
+    /// The projections whose ranks may be narrowed.
+    ranks: HashMap<NodeId, rank::Ranked>,
 }
 
 impl<'a> Binder<'a> {
     pub(crate) fn new(session: &'a Session) -> Self {
-        Binder { session, plan: StreamPlan::default(), scans: HashMap::new(), common_tables: Vec::new(), view_depth: 0 }
+        Binder {
+            session,
+            plan: StreamPlan::default(),
+            scans: HashMap::new(),
+            common_tables: Vec::new(),
+            view_depth: 0,
+            query_depth: 0,
+            ranks: HashMap::new(),
+        }
     }
 
     /// Adds a node over inputs; the changelog mode and key are the caller's to know.
