@@ -139,7 +139,13 @@ fn split(value: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 impl Operator for Deduplicate {
-    fn on_chunk(&mut self, _port: usize, chunk: Chunk, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
+    fn on_chunk(
+        &mut self,
+        _port: usize,
+        chunk: Chunk,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<()> {
         if chunk.rows > 0 {
             self.on_rows(&chunk, self.reached.get().max(ctx.watermark), out)?;
         }

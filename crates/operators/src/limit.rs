@@ -22,7 +22,13 @@ impl Limit {
 }
 
 impl Operator for Limit {
-    fn on_chunk(&mut self, _port: usize, chunk: Chunk, _ctx: &OperatorContext, out: &mut Output) -> Result<()> {
+    fn on_chunk(
+        &mut self,
+        _port: usize,
+        chunk: Chunk,
+        _ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<()> {
         let first = self.seen.get() as u64;
         self.seen.raise(self.seen.get() + chunk.rows as i64);
         let wanted = self.offset..self.end;

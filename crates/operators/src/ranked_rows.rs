@@ -16,7 +16,11 @@ pub(crate) struct RankedRows {
 
 impl RankedRows {
     pub(crate) fn new(key_groups: u32) -> Self {
-        RankedRows { table: OrderedTable::new(key_groups), arrivals: SharedValue::new(0), sizes: HashMap::new() }
+        RankedRows {
+            table: OrderedTable::new(key_groups),
+            arrivals: SharedValue::new(0),
+            sizes: HashMap::new(),
+        }
     }
 
     /// Ends a sort key with the number of this arrival.
@@ -81,7 +85,9 @@ impl RankedRows {
     /// Drops what ranks behind `end`.
     pub(crate) fn trim(&mut self, key: &[u8], end: u64) {
         while self.size(key) > end {
-            let Some(sort_key) = self.last(key).map(|(sort_key, _)| Box::<[u8]>::from(sort_key)) else { return };
+            let Some(sort_key) = self.last(key).map(|(sort_key, _)| Box::<[u8]>::from(sort_key)) else {
+                return;
+            };
             self.remove(key, &sort_key);
         }
     }

@@ -79,7 +79,13 @@ fn ordered(time: i64) -> [u8; 8] {
 }
 
 impl Operator for TimeSort {
-    fn on_chunk(&mut self, _port: usize, chunk: Chunk, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
+    fn on_chunk(
+        &mut self,
+        _port: usize,
+        chunk: Chunk,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<()> {
         if chunk.rows > 0 {
             self.on_rows(&chunk, self.reached.get().max(ctx.watermark), out)?;
         }

@@ -251,7 +251,13 @@ fn whole_number(column: &ArrayRef, row: usize) -> u64 {
 }
 
 impl Operator for TopN {
-    fn on_chunk(&mut self, _port: usize, chunk: Chunk, _ctx: &OperatorContext, out: &mut Output) -> Result<()> {
+    fn on_chunk(
+        &mut self,
+        _port: usize,
+        chunk: Chunk,
+        _ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<()> {
         if chunk.rows > 0 {
             self.on_rows(&chunk, out);
         }

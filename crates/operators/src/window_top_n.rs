@@ -106,7 +106,13 @@ impl WindowTopN {
 }
 
 impl Operator for WindowTopN {
-    fn on_chunk(&mut self, _port: usize, chunk: Chunk, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
+    fn on_chunk(
+        &mut self,
+        _port: usize,
+        chunk: Chunk,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<()> {
         let before = if self.proctime() { ctx.now_ms - 1 } else { self.reached.get().max(ctx.watermark) };
         if self.proctime() {
             self.fire_until(before);

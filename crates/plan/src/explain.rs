@@ -108,6 +108,7 @@ impl Operator {
             }
             Operator::TopN(plan) if plan.final_only => "all rows, until the end of input".into(),
             Operator::TopN(plan) if plan.retract => "all rows of each key, until they are taken back".into(),
+            Operator::TopN(plan) if plan.ranks.end_column.is_some() => "all rows of each key, for ever".into(),
             Operator::TopN(_) => "the rows up to the last rank of each key, for ever".into(),
             Operator::WindowTopN(_) => {
                 "the rows up to the last rank of each window and key, until the watermark passes its end".into()
