@@ -1,18 +1,23 @@
 //! From a plan node to its running operator: the only list of all operators.
 
 use crate::calc::Calc;
+use crate::deduplicate::Deduplicate;
 use crate::drop_update_before::DropUpdateBefore;
 use crate::expand::Expand;
 use crate::group_aggregate::GroupAggregate;
+use crate::limit::Limit;
 use crate::mini_batch::MiniBatch;
 use crate::operator::Operator;
 use crate::session_aggregate::SessionAggregate;
 use crate::session_assign::SessionAssign;
 use crate::session_groups::SessionGroups;
+use crate::time_sort::TimeSort;
+use crate::top_n::TopN;
 use crate::union::Union;
 use crate::watermark::Watermark;
 use crate::window_aggregate::WindowAggregate;
 use crate::window_assign::WindowAssign;
+use crate::window_top_n::WindowTopN;
 use tidemill_plan::stream::WindowAggregatePlan;
 use tidemill_plan::{Node, Operator as Plan, WindowKind};
 use tidemill_types::{Error, Result, Schema};
@@ -56,6 +61,11 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
         Plan::Expand { projections } => Box::new(Expand::new(projections)),
         Plan::DropUpdateBefore => Box::new(DropUpdateBefore),
         Plan::Union => Box::new(Union),
+        Plan::TopN(plan) => Box::new(TopN::new(plan, first()?, job)),
+        Plan::WindowTopN(plan) => Box::new(WindowTopN::new(plan, first()?, job)),
+        Plan::Deduplicate(plan) => Box::new(Deduplicate::new(plan, first()?, job)),
+        Plan::TimeSort(plan) => Box::new(TimeSort::new(plan, first()?, job)),
+        Plan::Limit { offset, count } => Box::new(Limit::new(*offset, *count)),
         other => return Err(not_here(other)),
     })
 }

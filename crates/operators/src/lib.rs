@@ -6,16 +6,22 @@
 pub mod aggregates;
 pub mod build;
 pub mod calc;
+pub mod deduplicate;
 pub mod drop_update_before;
 pub mod expand;
 pub mod group_aggregate;
 pub mod keys;
+pub mod limit;
 pub mod local_window_aggregate;
 pub mod mini_batch;
 pub mod operator;
+mod ranked_rows;
 pub mod session_aggregate;
 pub mod session_assign;
 pub mod session_groups;
+mod stored_rows;
+pub mod time_sort;
+pub mod top_n;
 pub mod touched;
 pub mod union;
 pub mod wall_clock;
@@ -23,6 +29,7 @@ pub mod watermark;
 pub mod window;
 pub mod window_aggregate;
 pub mod window_assign;
+pub mod window_top_n;
 
 pub use build::{JobInfo, build};
 pub use local_window_aggregate::{

@@ -78,6 +78,13 @@ impl Operator {
             Operator::GroupAggregate(plan) => format!("aggregates={:?},", plan.aggregates),
             Operator::Expand { projections } => format!("projections={},", projections.len()),
             Operator::Union | Operator::DropUpdateBefore => String::new(),
+            Operator::TopN(plan) => format!("{}, order=[{}],", plan.ranks.text(), order(&plan.ranks.order)),
+            Operator::WindowTopN(plan) => {
+                format!("{}, order=[{}],", plan.ranks.text(), order(&plan.ranks.order))
+            }
+            Operator::Deduplicate(plan) => format!("keep={},", if plan.keep_last { "last" } else { "first" }),
+            Operator::TimeSort(plan) => format!("time=#{}, then=[{}],", plan.time_column, order(&plan.order)),
+            Operator::Limit { offset, count } => format!("offset={offset}, count={count},"),
             Operator::Sink(sink) => match &sink.target {
                 SinkTarget::Table { table, connector, .. } => {
                     format!("table={table}, connector={connector},")
@@ -101,9 +108,27 @@ impl Operator {
             Operator::GroupAggregate(plan) => {
                 format!("one cell row per key, {} ms after its last change", plan.ttl_ms)
             }
+            Operator::TopN(plan) if plan.final_only => "all rows, until the end of input".into(),
+            Operator::TopN(plan) if plan.retract => "all rows of each key, until they are taken back".into(),
+            Operator::TopN(plan) if plan.ranks.end_column.is_some() => {
+                "all rows of each key, for ever".into()
+            }
+            Operator::TopN(_) => "the rows up to the last rank of each key, for ever".into(),
+            Operator::WindowTopN(_) => {
+                "the rows up to the last rank of each window and key, until the watermark passes its end"
+                    .into()
+            }
+            Operator::Deduplicate(plan) if plan.keep_last => "the last row of each key, for ever".into(),
+            Operator::Deduplicate(_) => "each key, for ever".into(),
+            Operator::TimeSort(_) => "rows that the watermark has not passed".into(),
+            Operator::Limit { .. } => "the number of rows seen".into(),
             _ => "none".into(),
         }
     }
+}
+
+fn order(columns: &[crate::rank::SortColumn]) -> String {
+    columns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn list(exprs: &[crate::Expr]) -> String {

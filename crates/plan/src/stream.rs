@@ -3,6 +3,7 @@
 //! Invariant: nodes are in topological order; a node's inputs have smaller ids. Column indices refer to the
 //! schema of the input node.
 
+use crate::rank::{DeduplicatePlan, TimeSortPlan, TopNPlan, WindowTopNPlan};
 use crate::{AggregateCall, Expr, WindowProperty, WindowSpec};
 use arrow_array::ArrayRef;
 use std::fmt;
@@ -141,6 +142,21 @@ pub enum Operator {
     Union,
     /// Drops `-U` rows in front of a consumer that does not want them.
     DropUpdateBefore,
+    /// Keeps the rows of some ranks of each partition. Gives the columns, then the rank if it is wanted.
+    TopN(TopNPlan),
+    /// The same for windows, once at their end.
+    WindowTopN(WindowTopNPlan),
+    /// Keeps the first or last row of each key by time.
+    Deduplicate(DeduplicatePlan),
+    /// Orders rows by event time.
+    TimeSort(TimeSortPlan),
+    /// Lets the first rows through.
+    Limit {
+        /// How many rows are skipped first.
+        offset: u64,
+        /// How many rows follow.
+        count: u64,
+    },
     /// Writes a table or hands rows to the caller.
     Sink(SinkPlan),
 }
@@ -279,6 +295,11 @@ impl Operator {
             Operator::Expand { .. } => "expand",
             Operator::Union => "union",
             Operator::DropUpdateBefore => "drop-update-before",
+            Operator::TopN(_) => "top-n",
+            Operator::WindowTopN(_) => "window-top-n",
+            Operator::Deduplicate(_) => "deduplicate",
+            Operator::TimeSort(_) => "time-sort",
+            Operator::Limit { .. } => "limit",
             Operator::Sink(_) => "sink",
         }
     }

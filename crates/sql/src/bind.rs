@@ -18,7 +18,9 @@ mod json;
 mod legacy_window;
 mod lengths;
 mod literal;
+mod order;
 mod query;
+mod rank;
 mod relation;
 mod scan;
 mod scope;
@@ -51,6 +53,10 @@ pub(crate) struct Binder<'a> {
     scans: HashMap<String, Relation>,
     common_tables: Vec<(String, Relation)>,
     view_depth: usize,
+    /// How deep the query at hand is nested in others.
+    query_depth: usize,
+    /// The projections whose ranks may be narrowed.
+    ranks: HashMap<NodeId, rank::Ranked>,
 }
 
 impl<'a> Binder<'a> {
@@ -61,6 +67,8 @@ impl<'a> Binder<'a> {
             scans: HashMap::new(),
             common_tables: Vec::new(),
             view_depth: 0,
+            query_depth: 0,
+            ranks: HashMap::new(),
         }
     }
 

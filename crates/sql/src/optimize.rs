@@ -8,6 +8,7 @@
 mod merge;
 mod net_changes;
 mod prune;
+mod ranked;
 
 use tidemill_plan::StreamPlan;
 

@@ -71,6 +71,13 @@ impl OrderedTable {
         self.rows.range((Bound::Included(first), end)).map(|(place, row)| (split(place).1, row.as_ref()))
     }
 
+    /// The rows of a key from this sort key on, ascending.
+    pub fn range_from(&self, key: &[u8], sort_key: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let end = successor(&place(key, &[])).map_or(Bound::Unbounded, Bound::Excluded);
+        let range = (Bound::Included(place(key, sort_key)), end);
+        self.rows.range(range).map(|(place, row)| (split(place).1, row.as_ref()))
+    }
+
     /// Takes out the rows of a key whose sort keys are below `end`, ascending.
     pub fn take_below(&mut self, key: &[u8], end: &[u8]) -> Vec<(Box<[u8]>, Box<[u8]>)> {
         let sort_keys: Vec<Box<[u8]>> = self

@@ -7,4 +7,5 @@ pub mod cut_file;
 pub mod oracle;
 pub mod query;
 pub mod random;
+mod ranked;
 pub mod run;

@@ -21,10 +21,11 @@ struct Aggregate {
 
 /// A random question. `span_ms` is how far the timestamps reach.
 pub fn question(random: &mut Random, span_ms: i64) -> Question {
-    match random.below(6) {
+    match random.below(8) {
         0 | 1 => grouped(random),
         2 => nested(random),
         3 => session(random),
+        4 | 5 => crate::ranked::ranked(random),
         _ => windowed(random, span_ms),
     }
 }
@@ -55,7 +56,7 @@ fn aggregates(random: &mut Random) -> Vec<Aggregate> {
 }
 
 /// A value as text, NULL as Flink's tables show it.
-fn text_of(sqlite: &str) -> String {
+pub(crate) fn text_of(sqlite: &str) -> String {
     format!("IFNULL(CAST({sqlite} AS TEXT), 'NULL')")
 }
 
@@ -70,7 +71,7 @@ fn keys(random: &mut Random) -> Vec<&'static str> {
     [&["a"][..], &["b"], &["a", "b"], &[]][random.below(4) as usize].to_vec()
 }
 
-fn condition(random: &mut Random) -> String {
+pub(crate) fn condition(random: &mut Random) -> String {
     match random.below(4) {
         0 => format!("v > {}", random.below(60)),
         1 => "b IS NOT NULL AND a <> 2".into(),

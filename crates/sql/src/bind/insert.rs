@@ -21,6 +21,7 @@ impl Binder<'_> {
     pub(crate) fn bind_collect(&mut self, query: &ast::Query) -> Bound<Schema> {
         let relation = self.bind_query(query)?;
         let relation = self.assign_windows(relation);
+        self.refuse_open_ranks(relation.node)?;
         let schema = relation.schema();
         let sink = SinkPlan {
             target: SinkTarget::Collect,
@@ -199,6 +200,7 @@ impl Binder<'_> {
         columns: &[&Column],
         rows: &Relation,
     ) -> Bound<()> {
+        self.refuse_open_ranks(rows.node)?;
         let span = insert.table.span();
         let options = with_hints(&table.options, &insert.hints);
         let storage = self.storage(&table.name, &options, span)?;

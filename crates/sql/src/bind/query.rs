@@ -12,16 +12,11 @@ impl Binder<'_> {
         if let Some(with) = &query.with {
             self.bind_with(with)?;
         }
-        let body = self.bind_body(&query.body);
+        self.query_depth += 1;
+        let body = self.bind_ordered(query);
+        self.query_depth -= 1;
         self.common_tables.truncate(outer);
-        let relation = body?;
-        if let Some(order) = query.order_by.first() {
-            return Err(unsupported(order.span, "ORDER BY"));
-        }
-        if let Some(limit) = query.limit.as_ref().or(query.offset.as_ref()) {
-            return Err(unsupported(limit.span, "LIMIT"));
-        }
-        Ok(relation)
+        body
     }
 
     fn bind_with(&mut self, with: &With) -> Bound<()> {
@@ -50,7 +45,7 @@ impl Binder<'_> {
         self.common_tables.iter().rev().find(|(known, _)| known == name).map(|(_, relation)| relation.clone())
     }
 
-    fn bind_body(&mut self, body: &QueryBody) -> Bound<Relation> {
+    pub(crate) fn bind_body(&mut self, body: &QueryBody) -> Bound<Relation> {
         match body {
             QueryBody::Select(select) => self.bind_select(select),
             QueryBody::Values(values) => self.bind_values(values),

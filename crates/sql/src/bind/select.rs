@@ -1,6 +1,6 @@
 //! SELECT: FROM, WHERE, then either a projection or an aggregation with one above it.
 
-use super::expr::Env;
+use super::expr::{Env, junction};
 use super::scope::Scope;
 use super::{Binder, Bound, NodeTraits, Relation, RelationColumn, Windowing, unsupported};
 use crate::ast::{self, GroupItem, GroupItemKind, Ident, Select, SelectItem};
@@ -29,14 +29,18 @@ pub(crate) enum ItemSource {
 impl Binder<'_> {
     /// Binds a SELECT.
     pub(crate) fn bind_select(&mut self, select: &Select) -> Bound<Relation> {
+        if let Some(ranked) = self.bind_ranked(select)? {
+            return Ok(ranked);
+        }
         self.refuse_unsupported(select)?;
         let input = self.bind_from(&select.from, select.span)?;
+        let (input, selection) = self.narrow_ranks(input, select.selection.as_ref())?;
         let scope = Scope::of(&input);
-        let filter = select
-            .selection
-            .as_ref()
+        let terms = selection
+            .iter()
             .map(|condition| self.bind_condition(condition, &mut Env::rows(scope), "WHERE"))
-            .transpose()?;
+            .collect::<Bound<Vec<_>>>()?;
+        let filter = (!terms.is_empty()).then(|| junction(true, terms));
         let items = self.expand_items(&select.items, scope)?;
         let aggregated = select.group_by.is_some() || select.having.is_some() || self.has_aggregate(&items);
         if aggregated {
@@ -59,7 +63,12 @@ impl Binder<'_> {
         }
     }
 
-    fn bind_projection(&mut self, input: Relation, filter: Option<Expr>, items: &[Item]) -> Bound<Relation> {
+    pub(crate) fn bind_projection(
+        &mut self,
+        input: Relation,
+        filter: Option<Expr>,
+        items: &[Item],
+    ) -> Bound<Relation> {
         let input = self.assign_windows(input);
         let scope = Scope::of(&input);
         let exprs = items
@@ -113,7 +122,7 @@ impl Binder<'_> {
     }
 
     /// Whether an aggregate stands in the output columns.
-    fn has_aggregate(&self, items: &[Item]) -> bool {
+    pub(crate) fn has_aggregate(&self, items: &[Item]) -> bool {
         items.iter().any(|item| match &item.source {
             ItemSource::Expr(expr) => super::columns::any_call(expr, &|call| {
                 let name = &call.name.last().value;
@@ -228,7 +237,7 @@ fn place_after(column: usize, exprs: &[Expr]) -> Option<usize> {
     exprs.iter().position(|expr| matches!(expr, Expr::Column { index, .. } if *index == column))
 }
 
-fn attached_after(input: &Relation, exprs: &[Expr]) -> Option<Windowing> {
+pub(crate) fn attached_after(input: &Relation, exprs: &[Expr]) -> Option<Windowing> {
     match &input.windowing {
         Some(Windowing::Attached { start, end, time, kind }) => Some(Windowing::Attached {
             start: place_after(*start, exprs)?,

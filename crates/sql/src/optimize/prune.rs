@@ -72,7 +72,10 @@ fn inputs_needed(node: &Node, needed: &BTreeSet<usize>, width: usize) -> BTreeSe
         Operator::GroupAggregate(plan) => {
             plan.keys.iter().copied().chain(call_columns(&plan.aggregates)).collect()
         }
-        Operator::Union | Operator::DropUpdateBefore => needed.clone(),
+        Operator::Union | Operator::DropUpdateBefore | Operator::Limit { .. } => needed.clone(),
+        Operator::TopN(_) | Operator::WindowTopN(_) | Operator::Deduplicate(_) | Operator::TimeSort(_) => {
+            super::ranked::needed(&node.operator, needed, width)
+        }
         Operator::Sink(_) => (0..width).collect(),
     }
 }
@@ -203,7 +206,10 @@ fn write_operator(
             };
             (Operator::GroupAggregate(plan), identity(width))
         }
-        Operator::Union | Operator::DropUpdateBefore | Operator::Sink(_) => {
+        Operator::TopN(_) | Operator::WindowTopN(_) | Operator::Deduplicate(_) | Operator::TimeSort(_) => {
+            super::ranked::written(operator, needed, below)
+        }
+        Operator::Union | Operator::DropUpdateBefore | Operator::Limit { .. } | Operator::Sink(_) => {
             (operator.clone(), below.to_vec())
         }
     }

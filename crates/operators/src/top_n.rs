@@ -1,0 +1,282 @@
+//! Top-N: the rows of some ranks of each partition, kept up to date.
+//!
+//! Without the rank column a row that enters gives `+I` after a `-D` for the one that it pushes out; with it
+//! every rank that gets another row gives `-U` and `+U`.
+//! State: of inserts only the rows up to the last rank of each key; with withdrawals, or if the last rank is
+//! a column, all rows, until they are taken back.
+//! Not here: time to live, deduplication by time, windows.
+
+use crate::build::JobInfo;
+use crate::keys::Keys;
+use crate::ranked_rows::RankedRows;
+use crate::stored_rows::{SortKeys, StoredChanges, whole_rows};
+use crate::{Operator, OperatorContext, Output};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef};
+use tidemill_plan::rank::TopNPlan;
+use tidemill_state::{OrderedTable, StateTable};
+use tidemill_types::{Chunk, Result, RowKind, Schema, WATERMARK_MAX};
+
+/// Rows in one chunk of final results.
+const FINAL_ROWS: usize = 4_096;
+
+/// The running Top-N.
+pub struct TopN {
+    plan: TopNPlan,
+    input: Schema,
+    keys: Keys,
+    codec: Keys,
+    order: SortKeys,
+    rows: RankedRows,
+    /// The last rank of each key if it is a column.
+    ends: OrderedTable,
+    changes: StoredChanges,
+    sort_key: Vec<u8>,
+}
+
+impl TopN {
+    /// The operator of a plan node.
+    pub fn new(plan: &TopNPlan, input: &Schema, job: &JobInfo) -> Self {
+        TopN {
+            keys: Keys::new(&plan.ranks.keys, input),
+            codec: whole_rows(input),
+            order: SortKeys::new(&plan.ranks.order),
+            rows: RankedRows::new(job.key_groups),
+            ends: OrderedTable::new(job.key_groups),
+            changes: StoredChanges::default(),
+            sort_key: Vec::new(),
+            plan: plan.clone(),
+            input: input.clone(),
+        }
+    }
+
+    /// Whether all rows must be kept.
+    fn keeps_all(&self) -> bool {
+        self.plan.retract || self.plan.final_only || self.plan.ranks.end_column.is_some()
+    }
+
+    /// The last rank of the key of this row.
+    fn end_of(&mut self, chunk: &Chunk, row: usize) -> u64 {
+        let Some(column) = self.plan.ranks.end_column else { return self.plan.ranks.end };
+        let key = self.keys.encoded.key(row);
+        if let Some(end) = self.ends.get(key, &[]).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok()) {
+            return u64::from_be_bytes(end);
+        }
+        let end = whole_number(&chunk.columns[column], row);
+        self.ends.insert(key, &[], &end.to_be_bytes());
+        end
+    }
+
+    fn insert(&mut self, row: usize, end: u64) {
+        let key = self.keys.encoded.key(row);
+        let bytes = self.codec.encoded.key(row);
+        self.rows.number(&mut self.sort_key, false);
+        let all = self.keeps_all();
+        if self.plan.final_only {
+            return self.rows.insert(key, &self.sort_key, bytes);
+        }
+        if !all && self.rows.size(key) >= end {
+            let last = self.rows.last(key);
+            if end == 0 || last.is_some_and(|(last, _)| last < self.sort_key.as_slice()) {
+                return;
+            }
+        }
+        let (start, ranked) = (self.plan.ranks.start, self.plan.ranks.rank);
+        if !all && !ranked && start == 1 {
+            if self.rows.size(key) >= end
+                && let Some((_, last)) = self.rows.last(key)
+            {
+                self.changes.push(RowKind::Delete, last, end);
+            }
+            self.changes.push(RowKind::Insert, bytes, 0);
+        } else {
+            let place = self.rows.place(key, &self.sort_key, end);
+            if place < end {
+                let low = place.max(start.saturating_sub(2));
+                let before: Vec<&[u8]> = self.rows.rows(key, low, end).collect();
+                let before = Before { low, rows: &before };
+                match ranked {
+                    true => before.shifted_down(place, start, end, bytes, &mut self.changes),
+                    false => before.entered(place, start, end, bytes, &mut self.changes),
+                }
+            }
+        }
+        self.rows.insert(key, &self.sort_key, bytes);
+        if !all {
+            self.rows.trim(key, end);
+        }
+    }
+
+    /// Whether the row was there.
+    fn delete(&mut self, row: usize, end: u64) -> bool {
+        let key = self.keys.encoded.key(row);
+        let bytes = self.codec.encoded.key(row);
+        let Some(sort_key) = self.rows.find(key, &self.sort_key, bytes) else { return false };
+        let (start, ranked) = (self.plan.ranks.start, self.plan.ranks.rank);
+        if !self.plan.final_only {
+            let place = self.rows.place(key, &sort_key, end);
+            if place < end {
+                let low = place.max(start - 1);
+                let before: Vec<&[u8]> = self.rows.rows(key, low, end.saturating_add(1)).collect();
+                let before = Before { low, rows: &before };
+                match ranked {
+                    true => before.shifted_up(place, start, end, &mut self.changes),
+                    false => before.left(end, &mut self.changes),
+                }
+            }
+        }
+        self.rows.remove(key, &sort_key);
+        true
+    }
+
+    fn on_rows(&mut self, chunk: &Chunk, out: &mut Output) {
+        self.keys.encode(chunk);
+        self.codec.encode(chunk);
+        self.order.encode(chunk, &self.input);
+        let mut marks = chunk.marks.iter().peekable();
+        for row in 0..chunk.rows {
+            while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
+                self.changes.mark(mark.watermark);
+            }
+            self.sort_key.clear();
+            self.order.write(row, &mut self.sort_key);
+            let end = self.end_of(chunk, row);
+            let kept = match chunk.kind(row).adds() {
+                true => {
+                    self.insert(row, end);
+                    true
+                }
+                false => self.delete(row, end),
+            };
+            out.rows.absorbed += u64::from(kept);
+            out.rows.bad += u64::from(!kept);
+        }
+    }
+
+    /// Gives the final ranks at the end of a batch job.
+    fn emit_final(&mut self, out: &mut Output) {
+        let ranks = &self.plan.ranks;
+        let (mut changes, mut held) = (std::mem::take(&mut self.changes), 0);
+        for key in self.rows.table.keys() {
+            let end = self.ends.get(&key, &[]).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+            let end = end.map_or(ranks.end, u64::from_be_bytes);
+            for (rank, row) in (ranks.start..).zip(self.rows.rows(&key, ranks.start - 1, end)) {
+                changes.push(RowKind::Insert, row, rank);
+                held += 1;
+                if held == FINAL_ROWS {
+                    std::mem::take(&mut changes).finish(&self.codec, ranks.rank, out);
+                    held = 0;
+                }
+            }
+        }
+        self.changes = changes;
+        self.rows.table.clear();
+        self.rows.on_restored();
+        self.ends.clear();
+    }
+}
+
+/// The rows of a partition from a place on, before a change.
+struct Before<'a> {
+    low: u64,
+    rows: &'a [&'a [u8]],
+}
+
+impl Before<'_> {
+    fn get(&self, place: u64) -> Option<&[u8]> {
+        self.rows.get(place.checked_sub(self.low)? as usize).copied()
+    }
+
+    /// A row came in at a place: one enters the ranks, one leaves them.
+    fn entered(&self, place: u64, start: u64, end: u64, new: &[u8], changes: &mut StoredChanges) {
+        let entering = if place + 1 >= start { Some(new) } else { self.get(start - 2) };
+        let Some(entering) = entering else { return };
+        if let Some(leaving) = self.get(end - 1) {
+            changes.push(RowKind::Delete, leaving, 0);
+        }
+        changes.push(RowKind::Insert, entering, 0);
+    }
+
+    /// A row came in at a place: every rank from there on gets another row.
+    fn shifted_down(&self, place: u64, start: u64, end: u64, new: &[u8], changes: &mut StoredChanges) {
+        for at in place.max(start - 1)..end {
+            let now = if at == place { Some(new) } else { self.get(at - 1) };
+            let Some(now) = now else { return };
+            let Some(old) = self.get(at) else {
+                return changes.push(RowKind::Insert, now, at + 1);
+            };
+            changes.push(RowKind::UpdateBefore, old, at + 1);
+            changes.push(RowKind::UpdateAfter, now, at + 1);
+        }
+    }
+
+    /// The row at `low` leaves the ranks, the one behind the last enters them.
+    fn left(&self, end: u64, changes: &mut StoredChanges) {
+        let Some(leaving) = self.get(self.low).filter(|_| self.low < end) else { return };
+        changes.push(RowKind::Delete, leaving, 0);
+        if let Some(entering) = self.get(end) {
+            changes.push(RowKind::Insert, entering, 0);
+        }
+    }
+
+    /// A row went from a place: every rank from there on gets the next row.
+    fn shifted_up(&self, place: u64, start: u64, end: u64, changes: &mut StoredChanges) {
+        for at in place.max(start - 1)..end {
+            let Some(old) = self.get(at) else { return };
+            let Some(now) = self.get(at + 1) else {
+                return changes.push(RowKind::Delete, old, at + 1);
+            };
+            changes.push(RowKind::UpdateBefore, old, at + 1);
+            changes.push(RowKind::UpdateAfter, now, at + 1);
+        }
+    }
+}
+
+/// A whole number of at least 0; NULL is 0.
+fn whole_number(column: &ArrayRef, row: usize) -> u64 {
+    if column.is_null(row) {
+        return 0;
+    }
+    let value = if let Some(values) = column.as_primitive_opt::<Int64Type>() {
+        values.value(row)
+    } else if let Some(values) = column.as_primitive_opt::<Int32Type>() {
+        values.value(row).into()
+    } else if let Some(values) = column.as_primitive_opt::<Int16Type>() {
+        values.value(row).into()
+    } else {
+        column.as_primitive::<Int8Type>().value(row).into()
+    };
+    value.max(0) as u64
+}
+
+impl Operator for TopN {
+    fn on_chunk(
+        &mut self,
+        _port: usize,
+        chunk: Chunk,
+        _ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<()> {
+        if chunk.rows > 0 {
+            self.on_rows(&chunk, out);
+        }
+        for mark in chunk.marks.iter().filter(|mark| mark.row as usize >= chunk.rows) {
+            if self.plan.final_only && mark.watermark == WATERMARK_MAX {
+                self.emit_final(out);
+            }
+            self.changes.mark(mark.watermark);
+        }
+        std::mem::take(&mut self.changes).finish(&self.codec, self.plan.ranks.rank, out);
+        Ok(())
+    }
+
+    fn tables(&mut self) -> Vec<(&'static str, &mut dyn StateTable)> {
+        vec![("rows", &mut self.rows.table), ("arrivals", &mut self.rows.arrivals), ("ends", &mut self.ends)]
+    }
+
+    fn on_restored(&mut self) -> Result<()> {
+        self.rows.on_restored();
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! Window Top-N: the rows of some ranks of each window and key, given once when the window ends.
+//!
+//! State: the rows up to the last rank of each window and key, until the watermark (or the time) passes the
+//! window's end. Rows of windows that have ended are late.
+
+use crate::build::JobInfo;
+use crate::keys::Keys;
+use crate::ranked_rows::RankedRows;
+use crate::stored_rows::{SortKeys, StoredChanges, whole_rows};
+use crate::wall_clock::WallClock;
+use crate::window::time_values;
+use crate::{Operator, OperatorContext, Output};
+use std::collections::BTreeSet;
+use tidemill_plan::rank::WindowTopNPlan;
+use tidemill_state::{SharedValue, StateTable};
+use tidemill_types::{Chunk, Result, RowKind, Schema, TimeAttribute, WATERMARK_NONE};
+
+/// The running Top-N.
+pub struct WindowTopN {
+    plan: WindowTopNPlan,
+    input: Schema,
+    keys: Keys,
+    codec: Keys,
+    order: SortKeys,
+    rows: RankedRows,
+    reached: SharedValue,
+    clock: WallClock,
+    /// Window ends with the keys that have rows; derived from the rows.
+    open: BTreeSet<(i64, Box<[u8]>)>,
+    changes: StoredChanges,
+}
+
+impl WindowTopN {
+    /// The operator of a plan node.
+    pub fn new(plan: &WindowTopNPlan, input: &Schema, job: &JobInfo) -> Self {
+        WindowTopN {
+            keys: Keys::new(&plan.ranks.keys, input),
+            codec: whole_rows(input),
+            order: SortKeys::new(&plan.ranks.order),
+            rows: RankedRows::new(job.key_groups),
+            reached: SharedValue::new(WATERMARK_NONE),
+            clock: WallClock::new(plan.zone),
+            open: BTreeSet::new(),
+            changes: StoredChanges::default(),
+            plan: plan.clone(),
+            input: input.clone(),
+        }
+    }
+
+    fn proctime(&self) -> bool {
+        self.plan.time == TimeAttribute::Proctime
+    }
+
+    fn fire_until(&mut self, watermark: i64) {
+        while let Some((end, _)) = self.open.first()
+            && self.clock.fires_at(*end) <= watermark
+            && let Some((_, key)) = self.open.pop_first()
+        {
+            let ranks = &self.plan.ranks;
+            for (rank, row) in (ranks.start..).zip(self.rows.rows(&key, ranks.start - 1, ranks.end)) {
+                self.changes.push(RowKind::Insert, row, rank);
+            }
+            self.rows.drop_key(&key);
+        }
+    }
+
+    fn on_rows(&mut self, chunk: &Chunk, mut watermark: i64, out: &mut Output) -> Result<()> {
+        self.keys.encode(chunk);
+        self.codec.encode(chunk);
+        self.order.encode(chunk, &self.input);
+        let ends = time_values(chunk, self.plan.window_end)?;
+        let (mut late, mut sort_key) = (Vec::new(), Vec::new());
+        let mut marks = chunk.marks.iter().peekable();
+        for (row, &end) in ends.iter().enumerate() {
+            while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
+                watermark = self.advance(watermark, mark.watermark);
+            }
+            if self.clock.fires_at(end) <= watermark {
+                late.push(row as u32);
+                continue;
+            }
+            let key = self.keys.encoded.key(row);
+            sort_key.clear();
+            self.order.write(row, &mut sort_key);
+            self.rows.number(&mut sort_key, self.plan.latest_first);
+            if self.rows.size(key) == 0 {
+                self.open.insert((end, key.into()));
+            }
+            self.rows.insert(key, &sort_key, self.codec.encoded.key(row));
+            self.rows.trim(key, self.plan.ranks.end);
+        }
+        out.rows.absorbed += (chunk.rows - late.len()) as u64;
+        out.late(chunk, &late);
+        Ok(())
+    }
+
+    /// The watermark of the rows behind a mark.
+    fn advance(&mut self, watermark: i64, mark: i64) -> i64 {
+        let watermark = if self.proctime() { watermark } else { watermark.max(mark) };
+        if !self.proctime() {
+            self.fire_until(watermark);
+        }
+        self.changes.mark(mark);
+        watermark
+    }
+}
+
+impl Operator for WindowTopN {
+    fn on_chunk(
+        &mut self,
+        _port: usize,
+        chunk: Chunk,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<()> {
+        let before = if self.proctime() { ctx.now_ms - 1 } else { self.reached.get().max(ctx.watermark) };
+        if self.proctime() {
+            self.fire_until(before);
+        }
+        if chunk.rows > 0 {
+            self.on_rows(&chunk, before, out)?;
+        }
+        for mark in chunk.marks.iter().filter(|mark| mark.row as usize >= chunk.rows) {
+            self.advance(before, mark.watermark);
+        }
+        if let Some(mark) = chunk.marks.last() {
+            self.reached.raise(mark);
+        }
+        std::mem::take(&mut self.changes).finish(&self.codec, self.plan.ranks.rank, out);
+        Ok(())
+    }
+
+    fn on_time(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
+        if self.proctime() {
+            self.fire_until(ctx.now_ms - 1);
+            std::mem::take(&mut self.changes).finish(&self.codec, self.plan.ranks.rank, out);
+        }
+        Ok(())
+    }
+
+    fn next_time(&self) -> Option<i64> {
+        let (end, _) = self.open.first().filter(|_| self.proctime())?;
+        Some(self.clock.instant(*end))
+    }
+
+    fn tables(&mut self) -> Vec<(&'static str, &mut dyn StateTable)> {
+        vec![
+            ("rows", &mut self.rows.table),
+            ("arrivals", &mut self.rows.arrivals),
+            ("watermark", &mut self.reached),
+        ]
+    }
+
+    fn on_restored(&mut self) -> Result<()> {
+        self.rows.on_restored();
+        self.open.clear();
+        for key in self.rows.table.keys() {
+            if let Some((_, row)) = self.rows.last(&key) {
+                let columns = self.codec.decode([row]);
+                let chunk = Chunk::new(columns, 1);
+                self.open.insert((time_values(&chunk, self.plan.window_end)?[0], key));
+            }
+        }
+        Ok(())
+    }
+}
