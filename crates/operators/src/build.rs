@@ -5,6 +5,7 @@ use crate::drop_update_before::DropUpdateBefore;
 use crate::expand::Expand;
 use crate::group_aggregate::GroupAggregate;
 use crate::operator::Operator;
+use crate::regular_join::RegularJoin;
 use crate::session_aggregate::SessionAggregate;
 use crate::session_assign::SessionAssign;
 use crate::session_groups::SessionGroups;
@@ -48,6 +49,10 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
         },
         Plan::Expand { projections } => Box::new(Expand::new(projections)),
         Plan::DropUpdateBefore => Box::new(DropUpdateBefore),
+        Plan::Join(plan) => {
+            let right = inputs.get(1).copied().ok_or_else(|| not_here(&node.operator))?;
+            Box::new(RegularJoin::new(plan, first()?, right, job))
+        }
         Plan::Union => Box::new(Union),
         other => return Err(not_here(other)),
     })

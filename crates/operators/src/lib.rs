@@ -12,6 +12,7 @@ pub mod group_aggregate;
 pub mod keys;
 pub mod local_window_aggregate;
 pub mod operator;
+pub mod regular_join;
 pub mod session_aggregate;
 pub mod session_assign;
 pub mod session_groups;

@@ -64,7 +64,10 @@ fn in_front_of_a_log_each_row_gives_its_own_change() {
         values: [key, v, "0"].map(|value| Some(value.to_string())).to_vec(),
     };
     use tidemill_types::RowKind::{Delete, Insert};
-    driver.feed(&[row(Insert, "a", "1"), row(Insert, "b", "5"), row(Insert, "a", "2"), row(Delete, "b", "5")], &[]);
+    driver.feed(
+        &[row(Insert, "a", "1"), row(Insert, "b", "5"), row(Insert, "a", "2"), row(Delete, "b", "5")],
+        &[],
+    );
     assert_eq!(driver.changes, ["+I a 1 1", "+I b 1 5", "-U a 1 1", "+U a 2 3", "-D b 1 5"]);
 }
 

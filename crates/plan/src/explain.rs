@@ -77,6 +77,10 @@ impl Operator {
             }
             Operator::GroupAggregate(plan) => format!("aggregates={:?},", plan.aggregates),
             Operator::Expand { projections } => format!("projections={},", projections.len()),
+            Operator::Join(join) => {
+                let residual = join.residual.as_ref().map(|r| format!(" where={r},")).unwrap_or_default();
+                format!("{}, keys={},{residual}", join.kind.name(), join.left_keys.len())
+            }
             Operator::Union | Operator::DropUpdateBefore => String::new(),
             Operator::Sink(sink) => match &sink.target {
                 SinkTarget::Table { table, connector, .. } => {
@@ -100,6 +104,16 @@ impl Operator {
             Operator::GroupAggregate(plan) if plan.ttl_ms == 0 => "one cell row per key, for ever".into(),
             Operator::GroupAggregate(plan) => {
                 format!("one cell row per key, {} ms after its last change", plan.ttl_ms)
+            }
+            Operator::Join(join) if join.left_ttl_ms == 0 && join.right_ttl_ms == 0 => {
+                "both sides' rows, for ever".into()
+            }
+            Operator::Join(join) => {
+                let side = |ttl_ms| match ttl_ms {
+                    0 => "for ever".to_string(),
+                    ttl_ms => format!("{ttl_ms} ms after their last change"),
+                };
+                format!("left rows, {}; right rows, {}", side(join.left_ttl_ms), side(join.right_ttl_ms))
             }
             _ => "none".into(),
         }

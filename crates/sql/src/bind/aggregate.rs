@@ -451,7 +451,7 @@ impl Binder<'_> {
     /// The output of the aggregate with final columns: keys, aggregates, properties.
     fn aggregate_relation(&self, grouping: &Grouping<'_>, placed: &Placed) -> Relation {
         let node = &self.plan.nodes[placed.node];
-        let columns = node.schema.fields.iter().map(|field| RelationColumn { qualifier: None, field: field.clone() }).collect();
+        let columns = node.schema.fields.iter().map(|field| RelationColumn { qualifier: None, field: field.clone(), hidden: false }).collect();
         let place = |property| {
             let at = grouping.properties.iter().position(|known| *known == property)?;
             Some(placed.calls + grouping.calls.len() + at)
@@ -475,6 +475,7 @@ impl Binder<'_> {
             .iter()
             .enumerate()
             .map(|(i, column)| RelationColumn {
+                hidden: false,
                 qualifier: None,
                 field: Field { name: format!("{i}"), ..column.field.clone() },
             })

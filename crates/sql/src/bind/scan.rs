@@ -113,7 +113,7 @@ impl Binder<'_> {
         };
         let schema = Schema::new(fields);
         let traits = NodeTraits { changelog, upsert_key: None };
-        let columns = schema.fields.iter().map(|field| RelationColumn { qualifier: None, field: field.clone() }).collect();
+        let columns = schema.fields.iter().map(|field| RelationColumn { qualifier: None, field: field.clone(), hidden: false }).collect();
         let node = self.push(Operator::Source(plan), Vec::new(), schema, traits);
         Ok(Relation { node, columns, windowing: None })
     }

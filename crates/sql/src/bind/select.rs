@@ -30,13 +30,9 @@ impl Binder<'_> {
     /// Binds a SELECT.
     pub(crate) fn bind_select(&mut self, select: &Select) -> Bound<Relation> {
         self.refuse_unsupported(select)?;
-        let input = self.bind_from(&select.from, select.span)?;
+        let from = self.bind_from(&select.from)?;
+        let (input, filter) = self.bind_where(from, select.selection.as_ref(), &select.hints)?;
         let scope = Scope::of(&input);
-        let filter = select
-            .selection
-            .as_ref()
-            .map(|condition| self.bind_condition(condition, &mut Env::rows(scope), "WHERE"))
-            .transpose()?;
         let items = self.expand_items(&select.items, scope)?;
         let aggregated = select.group_by.is_some() || select.having.is_some() || self.has_aggregate(&items);
         if aggregated {
@@ -96,7 +92,7 @@ impl Binder<'_> {
                 if let Expr::Column { index, .. } = expr {
                     field.time = input.columns[*index].field.time;
                 }
-                RelationColumn { qualifier: None, field }
+                RelationColumn { qualifier: None, field, hidden: false }
             })
             .collect();
         let windowing = attached_after(input, &exprs);
@@ -113,7 +109,7 @@ impl Binder<'_> {
     }
 
     /// Whether an aggregate stands in the output columns.
-    fn has_aggregate(&self, items: &[Item]) -> bool {
+    pub(crate) fn has_aggregate(&self, items: &[Item]) -> bool {
         items.iter().any(|item| match &item.source {
             ItemSource::Expr(expr) => super::columns::any_call(expr, &|call| {
                 let name = &call.name.last().value;
@@ -143,7 +139,8 @@ impl Binder<'_> {
                     if scope.columns.is_empty() {
                         return Err(Diagnostic::new(*span, "'*' needs a FROM clause"));
                     }
-                    out.extend((0..scope.columns.len()).map(|index| column_item(scope, index)));
+                    let shown = (0..scope.columns.len()).filter(|index| !scope.columns[*index].hidden);
+                    out.extend(shown.map(|index| column_item(scope, index)));
                 }
                 SelectItem::QualifiedWildcard { prefix, span } => {
                     out.extend(self.expand_qualified(prefix, *span, scope)?);
