@@ -1,10 +1,12 @@
 //! Regular joins: the changes of each kind, with NULL keys, equal rows and restarts after each chunk.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "support/harness.rs"]
 #[allow(dead_code)]
 mod harness;
 
-use harness::{chunk, input, job, net, rows_of, Row};
+use harness::{Row, chunk, input, job, net, rows_of};
 use tidemill_operators::{Operator, OperatorContext, Output, build, deliver};
 use tidemill_plan::{Exchange, Input, JoinKind, JoinPlan, Operator as Plan};
 use tidemill_types::{RowKind, WATERMARK_NONE};
@@ -85,8 +87,13 @@ fn outer_joins_pad_and_take_back() {
         "+I a 1 0 null null null",
     ];
     check(JoinKind::Left, &STEPS, &left);
-    let right =
-        ["+I a 1 0 a 2 0", "+I a 1 0 a 2 0", "+I null null null null 4 0", "-D a 1 0 a 2 0", "-D a 1 0 a 2 0"];
+    let right = [
+        "+I a 1 0 a 2 0",
+        "+I a 1 0 a 2 0",
+        "+I null null null null 4 0",
+        "-D a 1 0 a 2 0",
+        "-D a 1 0 a 2 0",
+    ];
     check(JoinKind::Right, &STEPS, &right);
     let full = ["L +I a 1", "R +I b 2", "L -D a 1"];
     let expected = ["+I a 1 0 null null null", "+I null null null b 2 0", "-D a 1 0 null null null"];

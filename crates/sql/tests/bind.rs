@@ -126,7 +126,7 @@ fn conditions_go_below_a_join_or_become_its_key() {
     let text = plan("SELECT a.k, b.v FROM t AS a, t AS b WHERE a.id = b.v AND a.v > 3 AND b.k = 'x' AND a.v < b.v;");
     assert!(text.contains("inner, keys=1, where=(v < v)"), "{text}");
     assert!(text.contains("where=(v > ") && text.contains("state=both sides' rows, for ever"), "{text}");
-    assert!(text.contains("changelog=[I]") && !text.contains("exchange single"), "{text}");
+    assert!(text.contains("changelog=[I]") && text.contains("exchange hash[v]"), "{text}");
 }
 
 #[test]
