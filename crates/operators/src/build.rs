@@ -8,6 +8,7 @@ use crate::group_aggregate::GroupAggregate;
 use crate::limit::Limit;
 use crate::mini_batch::MiniBatch;
 use crate::operator::Operator;
+use crate::regular_join::RegularJoin;
 use crate::session_aggregate::SessionAggregate;
 use crate::session_assign::SessionAssign;
 use crate::session_groups::SessionGroups;
@@ -60,6 +61,10 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
         },
         Plan::Expand { projections } => Box::new(Expand::new(projections)),
         Plan::DropUpdateBefore => Box::new(DropUpdateBefore),
+        Plan::Join(plan) => {
+            let right = inputs.get(1).copied().ok_or_else(|| not_here(&node.operator))?;
+            Box::new(RegularJoin::new(plan, first()?, right, job))
+        }
         Plan::Union => Box::new(Union),
         Plan::TopN(plan) => Box::new(TopN::new(plan, first()?, job)),
         Plan::WindowTopN(plan) => Box::new(WindowTopN::new(plan, first()?, job)),

@@ -16,6 +16,7 @@ pub mod local_window_aggregate;
 pub mod mini_batch;
 pub mod operator;
 mod ranked_rows;
+pub mod regular_join;
 pub mod session_aggregate;
 pub mod session_assign;
 pub mod session_groups;

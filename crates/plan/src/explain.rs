@@ -77,6 +77,10 @@ impl Operator {
             }
             Operator::GroupAggregate(plan) => format!("aggregates={:?},", plan.aggregates),
             Operator::Expand { projections } => format!("projections={},", projections.len()),
+            Operator::Join(join) => {
+                let residual = join.residual.as_ref().map(|r| format!(" where={r},")).unwrap_or_default();
+                format!("{}, keys={},{residual}", join.kind.name(), join.left_keys.len())
+            }
             Operator::Union | Operator::DropUpdateBefore => String::new(),
             Operator::TopN(plan) => format!("{}, order=[{}],", plan.ranks.text(), order(&plan.ranks.order)),
             Operator::WindowTopN(plan) => {
@@ -122,6 +126,16 @@ impl Operator {
             Operator::Deduplicate(_) => "each key, for ever".into(),
             Operator::TimeSort(_) => "rows that the watermark has not passed".into(),
             Operator::Limit { .. } => "the number of rows seen".into(),
+            Operator::Join(join) if join.left_ttl_ms == 0 && join.right_ttl_ms == 0 => {
+                "both sides' rows, for ever".into()
+            }
+            Operator::Join(join) => {
+                let side = |ttl_ms| match ttl_ms {
+                    0 => "for ever".to_string(),
+                    ttl_ms => format!("{ttl_ms} ms after their last change"),
+                };
+                format!("left rows, {}; right rows, {}", side(join.left_ttl_ms), side(join.right_ttl_ms))
+            }
             _ => "none".into(),
         }
     }

@@ -138,6 +138,8 @@ pub enum Operator {
         /// The projections; all of the node's schema.
         projections: Vec<Vec<Expr>>,
     },
+    /// Pairs rows of two inputs. Gives the left columns, then the right ones; semi and anti joins only the left.
+    Join(JoinPlan),
     /// All rows of all inputs.
     Union,
     /// Drops `-U` rows in front of a consumer that does not want them.
@@ -271,6 +273,68 @@ pub struct MiniBatchPlan {
     pub latency_ms: i64,
 }
 
+/// A regular join: both sides are kept until they are taken back.
+#[derive(Debug, Clone)]
+pub struct JoinPlan {
+    /// Which rows come out.
+    pub kind: JoinKind,
+    /// The key columns of the left input.
+    pub left_keys: Vec<usize>,
+    /// The key columns of the right input, of the same Arrow types.
+    pub right_keys: Vec<usize>,
+    /// For each key: whether NULL matches NULL.
+    pub null_safe: Vec<bool>,
+    /// What else must hold, over the left columns and then the right ones.
+    pub residual: Option<Expr>,
+    /// How long a row of the left side lives after its last change; 0: for ever.
+    pub left_ttl_ms: i64,
+    /// The same for the right side.
+    pub right_ttl_ms: i64,
+    /// Batch: only final rows, those without a match at the end of input.
+    pub final_only: bool,
+}
+
+/// Which rows come out of a join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinKind {
+    /// Pairs.
+    Inner,
+    /// Pairs, and left rows without a match.
+    Left,
+    /// Pairs, and right rows without a match.
+    Right,
+    /// Pairs, and rows of both sides without a match.
+    Full,
+    /// Left rows with a match.
+    Semi,
+    /// Left rows without a match.
+    Anti,
+}
+
+impl JoinKind {
+    /// Whether rows of the left side (else of the right side) come out without a match.
+    pub fn keeps(self, left: bool) -> bool {
+        matches!((self, left), (JoinKind::Left, true) | (JoinKind::Right, false) | (JoinKind::Full, _))
+    }
+
+    /// Whether only left columns come out.
+    pub fn left_only(self) -> bool {
+        matches!(self, JoinKind::Semi | JoinKind::Anti)
+    }
+
+    /// Its name in EXPLAIN.
+    pub fn name(self) -> &'static str {
+        match self {
+            JoinKind::Inner => "inner",
+            JoinKind::Left => "left",
+            JoinKind::Right => "right",
+            JoinKind::Full => "full",
+            JoinKind::Semi => "semi",
+            JoinKind::Anti => "anti",
+        }
+    }
+}
+
 impl StreamPlan {
     /// Adds a node; its id and uid are set here.
     pub fn push(&mut self, mut node: Node) -> NodeId {
@@ -293,6 +357,7 @@ impl Operator {
             Operator::WindowAggregate(_) => "window-aggregate",
             Operator::GroupAggregate(_) => "group-aggregate",
             Operator::Expand { .. } => "expand",
+            Operator::Join(_) => "join",
             Operator::Union => "union",
             Operator::DropUpdateBefore => "drop-update-before",
             Operator::TopN(_) => "top-n",

@@ -14,6 +14,8 @@ mod fold;
 mod from;
 mod grouping;
 mod insert;
+mod join;
+mod join_placement;
 mod json;
 mod legacy_window;
 mod lengths;

@@ -86,7 +86,6 @@ fn refusals_name_the_cause_and_a_way_out() {
             "SELECT TUMBLE_START(ts, INTERVAL '2' SECOND) FROM t GROUP BY TUMBLE(ts, INTERVAL '1' SECOND);",
             "TUMBLE_START must have a matching call of TUMBLE in GROUP BY",
         ),
-        ("SELECT a.id FROM t AS a JOIN t AS b ON a.id = b.id;", "JOIN is not supported by this version"),
         (
             "CREATE TABLE u (id INT, PRIMARY KEY (id)) WITH ('connector' = 'print');",
             "a primary key must be declared as NOT ENFORCED",
@@ -94,6 +93,19 @@ fn refusals_name_the_cause_and_a_way_out() {
         (
             "CREATE TABLE u (ts TIMESTAMP, WATERMARK FOR ts AS ts) WITH ('connector' = 'print');",
             "invalid data type of time field for watermark definition",
+        ),
+        ("SELECT id FROM t AS a JOIN t AS b ON a.id = b.id;", "column 'id' is ambiguous"),
+        (
+            "SELECT a.id FROM t AS a LEFT JOIN t AS b ON a.id = b.id AND a.ts <= b.ts;",
+            "an outer interval join is not supported by this version",
+        ),
+        (
+            "SELECT id FROM t WHERE (id, v) IN (SELECT id FROM t);",
+            "the query of IN has 1 columns, but must have 2",
+        ),
+        (
+            "INSERT INTO out_json SELECT a.k, b.v FROM t AS a LEFT JOIN t AS b ON a.id = b.id;",
+            "doesn't support consuming update",
         ),
         ("CREATE TABLE t (id INT) WITH ('connector' = 'print');", "a table named 't' already exists"),
         (
@@ -214,4 +226,31 @@ fn like_takes_over_what_it_is_told_to() {
     let names: Vec<&str> = described.rows.iter().filter_map(|row| row[0].as_deref()).collect();
     assert_eq!(names, ["id", "k", "v", "r", "ts", "n"]);
     assert!(described.rows.iter().all(|row| row[5].is_none()), "the watermark stays behind");
+}
+
+#[test]
+fn conditions_go_below_a_join_or_become_its_key() {
+    let text =
+        plan("SELECT a.k, b.v FROM t AS a, t AS b WHERE a.id = b.v AND a.v > 3 AND b.k = 'x' AND a.v < b.v;");
+    assert!(text.contains("inner, keys=1, where=(v < v)"), "{text}");
+    assert!(text.contains("where=(v > ") && text.contains("state=both sides' rows, for ever"), "{text}");
+    assert!(text.contains("changelog=[I]") && text.contains("exchange hash[v]"), "{text}");
+}
+
+#[test]
+fn shared_columns_are_shown_once() {
+    let text =
+        plan("SELECT * FROM (SELECT id, k FROM t) AS a FULL JOIN (SELECT id, v FROM t) AS b USING (id);");
+    let sink = text.lines().next().expect("a plan starts with its sink");
+    assert!(sink.contains("columns=[id, k, v]"), "{text}");
+    let named = plan("SELECT id, a.id, b.id FROM t AS a JOIN t AS b USING (id) WHERE b.k = 'x';");
+    assert!(named.contains("keys=1"), "{named}");
+}
+
+#[test]
+fn membership_is_a_semi_or_anti_join() {
+    let exists = plan("SELECT k FROM t AS a WHERE EXISTS (SELECT * FROM t WHERE t.id = a.id AND v > 1);");
+    assert!(exists.contains("semi, keys=1") && exists.contains("changelog=[I]"), "{exists}");
+    let not_in = plan("SELECT k FROM t WHERE id NOT IN (SELECT v FROM t);");
+    assert!(not_in.contains("anti, keys=0") && not_in.contains("IS NOT FALSE"), "{not_in}");
 }

@@ -1,13 +1,14 @@
 //! Keyed state behind one interface: what operators keep between chunks, addressed by key and slot, and
 //! how it gets into a snapshot and back by key group.
 //!
-//! Three kinds: value tables ([`GroupTable`], with panes [`PanedTable`], with one value per task
-//! [`SharedValue`]), the [`OrderedTable`] and [`Timers`].
+//! Four kinds: value tables ([`GroupTable`], with panes [`PanedTable`], with one value per task
+//! [`SharedValue`]), the [`OrderedTable`], the [`JoinTable`] and [`Timers`].
 //! Invariant: nothing here knows an operator, does I/O or reads a clock. A table restored from its
 //! snapshot answers like the table that was snapshotted.
 
 pub mod counted_sets;
 pub mod group_table;
+pub mod join_table;
 pub mod key_index;
 pub mod ordered_table;
 pub mod paned_table;
@@ -21,6 +22,7 @@ pub mod timers;
 
 pub use counted_sets::CountedSets;
 pub use group_table::GroupTable;
+pub use join_table::JoinTable;
 pub use key_index::KeyIndex;
 pub use ordered_table::OrderedTable;
 pub use paned_table::{DERIVED_PANE, PaneId, PanedTable, UNUSED_KEYS, derived_pane};

@@ -21,7 +21,8 @@ struct Aggregate {
 
 /// A random question. `span_ms` is how far the timestamps reach.
 pub fn question(random: &mut Random, span_ms: i64) -> Question {
-    match random.below(8) {
+    match random.below(11) {
+        8.. => joined(random),
         0 | 1 => grouped(random),
         2 => nested(random),
         3 => session(random),
@@ -200,5 +201,40 @@ fn session(random: &mut Random) -> Question {
             text_of("COUNT(*)"),
             text_of("SUM(v)"),
         ),
+    }
+}
+
+/// A join of `t` with itself or with an aggregate of it: what both sides' changes must get right.
+fn joined(random: &mut Random) -> Question {
+    let side = |random: &mut Random| match random.below(3) {
+        0 => "SELECT a, b, COUNT(*) AS v FROM t GROUP BY a, b".to_string(),
+        1 => "SELECT a, MAX(b) AS b, SUM(v) AS v FROM t GROUP BY a".to_string(),
+        _ => format!("SELECT a, b, v FROM t WHERE v > {}", 50 + random.below(30)),
+    };
+    let (left, right) = (side(random), side(random));
+    let on = *random.pick(&[
+        "l.a = r.a",
+        "l.a = r.a AND l.b = r.b",
+        "l.a = r.a AND l.v < r.v",
+        "l.b = r.b AND r.v > 3 AND l.a <> 1",
+    ]);
+    let kept = *random.pick(&["", "WHERE l.v > 2", "WHERE r.v IS NULL OR r.v > 1"]);
+    let names = ["l.a", "l.b", "l.v", "r.a", "r.b", "r.v"];
+    let (columns, from) = match random.below(6) {
+        0 => (3, format!("({left}) l WHERE EXISTS (SELECT 1 FROM ({right}) r WHERE {on})")),
+        1 => (3, format!("({left}) l WHERE NOT EXISTS (SELECT 1 FROM ({right}) r WHERE {on})")),
+        2 => (
+            3,
+            format!("({left}) l WHERE l.v {} (SELECT r.v FROM ({right}) r)", random.pick(&["IN", "NOT IN"])),
+        ),
+        _ => {
+            let kind = *random.pick(&["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
+            (6, format!("({left}) l {kind} ({right}) r ON {on} {kept}"))
+        }
+    };
+    let (flink, sqlite) = (names[..columns].join(", "), names[..columns].iter().map(|name| text_of(name)));
+    Question {
+        flink: format!("SELECT {flink} FROM {from}"),
+        sqlite: format!("SELECT {} FROM {from}", sqlite.collect::<Vec<_>>().join(", ")),
     }
 }

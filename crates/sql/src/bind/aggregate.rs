@@ -522,7 +522,7 @@ impl Binder<'_> {
             .schema
             .fields
             .iter()
-            .map(|field| RelationColumn { qualifier: None, field: field.clone() })
+            .map(|field| RelationColumn { qualifier: None, field: field.clone(), hidden: false })
             .collect();
         let place = |property| {
             let at = grouping.properties.iter().position(|known| *known == property)?;
@@ -547,6 +547,7 @@ impl Binder<'_> {
             .iter()
             .enumerate()
             .map(|(i, column)| RelationColumn {
+                hidden: false,
                 qualifier: None,
                 field: Field { name: format!("{i}"), ..column.field.clone() },
             })

@@ -22,7 +22,7 @@ impl Binder<'_> {
 
 fn scoped(table: &Table, column: &Column) -> RelationColumn {
     let field = Field { name: column.name.clone(), data_type: column.data_type.clone(), time: column.time };
-    RelationColumn { qualifier: Some(table.name.clone()), field }
+    RelationColumn { qualifier: Some(table.name.clone()), field, hidden: false }
 }
 
 /// Whether some function call in an expression, subqueries aside, is of this sort.

@@ -1,5 +1,6 @@
 //! FROM: tables, views, named queries, subqueries and windowing functions.
 
+use super::join::Joined;
 use super::{Binder, Bound, Relation, RelationColumn, VIEW_DEPTH_MAX, unsupported};
 use crate::ast::{self, TableAlias, TableRef, TableRefKind};
 use crate::catalog::{CatalogEntry, View};
@@ -10,16 +11,18 @@ use tidemill_types::Schema;
 
 impl Binder<'_> {
     /// Binds a FROM clause; without one there is a single row without columns.
-    pub(crate) fn bind_from(&mut self, from: &[TableRef], span: Span) -> Bound<Relation> {
-        match from {
-            [] => {
-                let values = Operator::Values { columns: Vec::new(), rows: 1 };
-                let node = self.push(values, Vec::new(), Schema::default(), super::NodeTraits::append());
-                Ok(Relation { node, columns: Vec::new(), windowing: None })
-            }
-            [table] => self.bind_table_ref(table),
-            _ => Err(unsupported(span, "a join of several tables in FROM")),
+    pub(crate) fn bind_from(&mut self, from: &[TableRef]) -> Bound<Joined> {
+        let Some((first, others)) = from.split_first() else {
+            let values = Operator::Values { columns: Vec::new(), rows: 1 };
+            let node = self.push(values, Vec::new(), Schema::default(), super::NodeTraits::append());
+            return Ok(Joined::Leaf(Relation { node, columns: Vec::new(), windowing: None }));
+        };
+        let mut joined = self.bind_joined(first)?;
+        for table in others {
+            let right = self.bind_joined(table)?;
+            joined = self.cross(joined, right, table.span)?;
         }
+        Ok(joined)
     }
 
     /// Binds one table reference with its alias.
@@ -36,7 +39,11 @@ impl Binder<'_> {
             TableRefKind::Function { call, lateral: false } => self.bind_table_function(call)?,
             TableRefKind::Function { .. } => return Err(unsupported(table.span, "LATERAL TABLE")),
             TableRefKind::Unnest { .. } => return Err(unsupported(table.span, "UNNEST")),
-            TableRefKind::Join(join) => return Err(unsupported(join.op_span, "JOIN")),
+            TableRefKind::Join(_) => {
+                let inner = TableRef { alias: None, ..table.clone() };
+                let joined = self.bind_joined(&inner)?;
+                self.place_joins(joined, Vec::new(), &[])?
+            }
             TableRefKind::MatchRecognize(_) => return Err(unsupported(table.span, "MATCH_RECOGNIZE")),
         };
         match &table.alias {

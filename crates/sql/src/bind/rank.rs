@@ -54,14 +54,8 @@ impl Binder<'_> {
         if select.distinct {
             return Err(unsupported(select.span, "DISTINCT beside an OVER clause"));
         }
-        let input = self.bind_from(&select.from, select.span)?;
-        let (input, selection) = self.narrow_ranks(input, select.selection.as_ref())?;
+        let (input, filter) = self.bind_source(select)?;
         let scope = Scope::of(&input);
-        let filter = selection
-            .iter()
-            .map(|term| self.bind_condition(term, &mut Env::rows(scope), "WHERE"))
-            .collect::<Bound<Vec<_>>>()?;
-        let filter = (!filter.is_empty()).then(|| junction(true, filter));
         let items = self.expand_items(&select.items, scope)?;
         let (plain, calls) = self.split_ranks(&items, select)?;
         let aggregated = select.group_by.is_some() || select.having.is_some() || self.has_aggregate(&plain);
@@ -359,17 +353,21 @@ fn rank_projection(input: &Relation, items: &[Item]) -> (Vec<Expr>, Vec<Relation
         if rank_call(item).is_some() {
             column.get_or_insert(project.len());
             project.push(rank.clone());
-            columns.push(RelationColumn { qualifier: None, field: rank_field(&item.name) });
+            columns.push(RelationColumn { qualifier: None, field: rank_field(&item.name), hidden: false });
         } else {
             project.push(scope.column(next));
-            columns.push(RelationColumn { qualifier: None, field: input.columns[next].field.clone() });
+            columns.push(RelationColumn {
+                qualifier: None,
+                field: input.columns[next].field.clone(),
+                hidden: false,
+            });
             next += 1;
         }
     }
     let shown = project.len();
     let column = column.unwrap_or_else(|| {
         project.push(rank);
-        columns.push(RelationColumn { qualifier: None, field: rank_field("$rank") });
+        columns.push(RelationColumn { qualifier: None, field: rank_field("$rank"), hidden: false });
         shown
     });
     (project, columns, column, shown)

@@ -22,6 +22,8 @@ pub struct RelationColumn {
     pub qualifier: Option<String>,
     /// Its name, type and time attribute.
     pub field: Field,
+    /// Whether it can only be named with its table: USING and NATURAL show a shared column once.
+    pub hidden: bool,
 }
 
 /// How rows belong to windows.
@@ -61,6 +63,6 @@ impl Relation {
 impl RelationColumn {
     /// A column without table alias.
     pub fn new(name: impl Into<String>, data_type: DataType) -> Self {
-        RelationColumn { qualifier: None, field: Field::new(name, data_type) }
+        RelationColumn { qualifier: None, field: Field::new(name, data_type), hidden: false }
     }
 }

@@ -123,7 +123,7 @@ impl Binder<'_> {
         let columns = schema
             .fields
             .iter()
-            .map(|field| RelationColumn { qualifier: None, field: field.clone() })
+            .map(|field| RelationColumn { qualifier: None, field: field.clone(), hidden: false })
             .collect();
         let node = self.push(Operator::Source(plan), Vec::new(), schema, traits);
         Ok(Relation { node, columns, windowing: None })

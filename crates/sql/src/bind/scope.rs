@@ -46,7 +46,10 @@ impl<'s> Scope<'s> {
     fn find(&self, qualifier: Option<&str>, name: &Ident) -> Bound<Option<usize>> {
         let mut found = self.columns.iter().enumerate().filter(|(_, column)| {
             column.field.name == name.value
-                && qualifier.is_none_or(|qualifier| column.qualifier.as_deref() == Some(qualifier))
+                && match qualifier {
+                    Some(_) => column.qualifier.as_deref() == qualifier,
+                    None => !column.hidden,
+                }
         });
         let first = found.next();
         match (first, found.next()) {

@@ -1,6 +1,7 @@
 //! SELECT: FROM, WHERE, then either a projection or an aggregation with one above it.
 
-use super::expr::{Env, junction};
+use super::expr::Env;
+use super::join::Joined;
 use super::scope::Scope;
 use super::{Binder, Bound, NodeTraits, Relation, RelationColumn, Windowing, unsupported};
 use crate::ast::{self, GroupItem, GroupItemKind, Ident, Select, SelectItem};
@@ -33,14 +34,8 @@ impl Binder<'_> {
             return Ok(ranked);
         }
         self.refuse_unsupported(select)?;
-        let input = self.bind_from(&select.from, select.span)?;
-        let (input, selection) = self.narrow_ranks(input, select.selection.as_ref())?;
+        let (input, filter) = self.bind_source(select)?;
         let scope = Scope::of(&input);
-        let terms = selection
-            .iter()
-            .map(|condition| self.bind_condition(condition, &mut Env::rows(scope), "WHERE"))
-            .collect::<Bound<Vec<_>>>()?;
-        let filter = (!terms.is_empty()).then(|| junction(true, terms));
         let items = self.expand_items(&select.items, scope)?;
         let aggregated = select.group_by.is_some() || select.having.is_some() || self.has_aggregate(&items);
         if aggregated {
@@ -51,6 +46,18 @@ impl Binder<'_> {
             return self.bind_distinct(select, &input, filter, &items);
         }
         self.bind_projection(input, filter, &items)
+    }
+
+    /// FROM and WHERE: the rows that a SELECT is over, and what of WHERE is still to be applied.
+    pub(crate) fn bind_source(&mut self, select: &Select) -> Bound<(Relation, Option<Expr>)> {
+        let (from, selection) = match self.bind_from(&select.from)? {
+            Joined::Leaf(relation) => {
+                let (relation, rest) = self.narrow_ranks(relation, select.selection.as_ref())?;
+                (Joined::Leaf(relation), rest)
+            }
+            joined => (joined, select.selection.iter().cloned().collect()),
+        };
+        self.bind_where(from, &selection, &select.hints)
     }
 
     fn refuse_unsupported(&self, select: &Select) -> Bound<()> {
@@ -105,7 +112,7 @@ impl Binder<'_> {
                 if let Expr::Column { index, .. } = expr {
                     field.time = input.columns[*index].field.time;
                 }
-                RelationColumn { qualifier: None, field }
+                RelationColumn { qualifier: None, field, hidden: false }
             })
             .collect();
         let windowing = attached_after(input, &exprs);
@@ -152,7 +159,8 @@ impl Binder<'_> {
                     if scope.columns.is_empty() {
                         return Err(Diagnostic::new(*span, "'*' needs a FROM clause"));
                     }
-                    out.extend((0..scope.columns.len()).map(|index| column_item(scope, index)));
+                    let shown = (0..scope.columns.len()).filter(|index| !scope.columns[*index].hidden);
+                    out.extend(shown.map(|index| column_item(scope, index)));
                 }
                 SelectItem::QualifiedWildcard { prefix, span } => {
                     out.extend(self.expand_qualified(prefix, *span, scope)?);

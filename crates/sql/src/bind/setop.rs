@@ -46,7 +46,11 @@ impl Binder<'_> {
         let what = format!("the columns '{}' and '{}' of UNION", left.name, right.name);
         let data_type = self.common_type(&types, span, &what)?;
         let time = left.time.filter(|time| right.time == Some(*time) && keeps_time(&data_type.kind, *time));
-        Ok(RelationColumn { qualifier: None, field: Field { name: left.name.clone(), data_type, time } })
+        Ok(RelationColumn {
+            qualifier: None,
+            field: Field { name: left.name.clone(), data_type, time },
+            hidden: false,
+        })
     }
 
     fn cast_columns(&mut self, input: Relation, columns: &[RelationColumn], span: Span) -> Bound<Relation> {

@@ -238,7 +238,7 @@ fn windowed(mut input: Relation, spec: WindowSpec) -> Relation {
         input.columns.push(RelationColumn::new(name, plain.clone()));
     }
     let window_time = Field::new("window_time", time.data_type.with_nullable(false)).with_time(spec.time);
-    input.columns.push(RelationColumn { qualifier: None, field: window_time });
+    input.columns.push(RelationColumn { qualifier: None, field: window_time, hidden: false });
     input.windowing = Some(Windowing::Pending(spec));
     input
 }

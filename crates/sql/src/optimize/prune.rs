@@ -5,7 +5,7 @@
 //!    indices goes with it. Operators that pass rows through keep what their input kept.
 
 use std::collections::BTreeSet;
-use tidemill_plan::stream::{GroupAggregatePlan, WindowAggregatePlan};
+use tidemill_plan::stream::{GroupAggregatePlan, JoinPlan, WindowAggregatePlan};
 use tidemill_plan::{
     AggregateCall, ChangelogMode, Exchange, Expr, Input, Node, NodeId, Operator, StreamPlan, WindowKind,
     WindowSpec,
@@ -35,8 +35,14 @@ fn needed_columns(plan: &StreamPlan) -> Vec<Option<BTreeSet<usize>>> {
             needed[node.id] = Some((0..node.schema.len()).collect());
         }
         let Some(of_node) = needed[node.id].clone() else { continue };
-        for input in &node.inputs {
-            let mut of_input = inputs_needed(node, &of_node, plan.nodes[input.node].schema.len());
+        for (port, input) in node.inputs.iter().enumerate() {
+            let width = plan.nodes[input.node].schema.len();
+            let mut of_input = match &node.operator {
+                Operator::Join(join) => {
+                    join_needed(join, &of_node, port, plan.nodes[node.inputs[0].node].schema.len())
+                }
+                _ => inputs_needed(node, &of_node, width),
+            };
             if let Exchange::Hash(keys) = &input.exchange {
                 of_input.extend(keys);
             }
@@ -76,7 +82,17 @@ fn inputs_needed(node: &Node, needed: &BTreeSet<usize>, width: usize) -> BTreeSe
         Operator::TopN(_) | Operator::WindowTopN(_) | Operator::Deduplicate(_) | Operator::TimeSort(_) => {
             super::ranked::needed(&node.operator, needed, width)
         }
+        Operator::Join(_) => unreachable!("a join's inputs are told apart before"),
         Operator::Sink(_) => (0..width).collect(),
+    }
+}
+
+/// The columns of one input that a join needs: keys, those of its condition, those given on.
+fn join_needed(join: &JoinPlan, needed: &BTreeSet<usize>, port: usize, left_width: usize) -> BTreeSet<usize> {
+    let both = needed.iter().copied().chain(join.residual.iter().flat_map(Expr::columns));
+    match port {
+        0 => both.filter(|i| *i < left_width).chain(join.left_keys.iter().copied()).collect(),
+        _ => both.filter_map(|i| i.checked_sub(left_width)).chain(join.right_keys.iter().copied()).collect(),
     }
 }
 
@@ -107,6 +123,9 @@ fn write_node(
         .collect();
     if matches!(node.operator, Operator::Union) {
         return write_union(node, needed, &below, out);
+    }
+    if let Operator::Join(join) = &node.operator {
+        return write_join(node, join, &below, out);
     }
     let of_input = below.first().map_or(&[][..], |(_, places)| places.as_slice());
     let (operator, places) = write_operator(&node.operator, needed, of_input, node.schema.len());
@@ -212,6 +231,7 @@ fn write_operator(
         Operator::Union | Operator::DropUpdateBefore | Operator::Limit { .. } | Operator::Sink(_) => {
             (operator.clone(), below.to_vec())
         }
+        Operator::Join(_) => unreachable!("a join is written with both its inputs"),
     }
 }
 
@@ -238,6 +258,35 @@ fn write_calls(calls: &[AggregateCall], below: &[Option<usize>]) -> Vec<Aggregat
             ..call.clone()
         })
         .collect()
+}
+
+/// A join gives what its inputs kept, the right columns behind the left ones.
+fn write_join(
+    node: &Node,
+    join: &JoinPlan,
+    below: &[&(NodeId, Places)],
+    out: &mut StreamPlan,
+) -> (NodeId, Places) {
+    let (left, right) = (&below[0].1, &below[1].1);
+    let kept = left.iter().flatten().count();
+    let right_behind = right.iter().map(|place| place.map(|place| place + kept));
+    let both: Places = left.iter().copied().chain(right_behind).collect();
+    let keys = |keys: &[usize], places: &Places| keys.iter().map(|key| at(places, *key)).collect();
+    let residual = |expr: &Expr| expr.map_columns(&|i, name, t| Expr::column(at(&both, i), name, t.clone()));
+    let plan = JoinPlan {
+        left_keys: keys(&join.left_keys, left),
+        right_keys: keys(&join.right_keys, right),
+        residual: join.residual.as_ref().map(residual),
+        ..join.clone()
+    };
+    let inputs = node
+        .inputs
+        .iter()
+        .zip(below)
+        .map(|(input, (id, places))| Input { node: *id, exchange: write_exchange(&input.exchange, places) })
+        .collect();
+    let places = if join.kind.left_only() { left.clone() } else { both };
+    (out.push(renewed(node, Operator::Join(plan), inputs, &places)), places)
 }
 
 /// A union's inputs must have the very same columns: those that kept more are projected.

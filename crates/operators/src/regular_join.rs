@@ -1,0 +1,276 @@
+//! Regular join: both sides are kept, and each change of one side meets the rows of the other.
+//!
+//! A chunk changes its own side only, so the pairs of all its rows are found first, the residual condition
+//! is evaluated over them at once, and then row after row gives its changes as Flink gives them: a row of an
+//! outer side without a match comes out padded with NULLs and is taken back (`-D`) by its first match.
+//! Invariant: a kept row of an outer, semi or anti side knows how many rows match it. A row whose key is
+//! NULL matches nothing and is never kept. Time attributes end here, so a chunk's marks become one behind
+//! its changes.
+
+mod changes;
+mod side;
+
+use crate::build::JobInfo;
+use crate::touched::Touched;
+use crate::{Operator, OperatorContext, Output};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, UInt32Array, new_null_array};
+use arrow_select::take::take;
+use changes::{Changes, Row};
+use side::Side;
+use tidemill_plan::{EvalContext, Expr, JoinKind, JoinPlan};
+use tidemill_state::StateTable;
+use tidemill_types::arrow_type::arrow_type;
+use tidemill_types::{Chunk, Marks, Result, Schema, WATERMARK_MAX};
+
+/// About so many pairs are looked at together.
+const PAIRS: usize = 8_192;
+
+/// The running join.
+pub struct RegularJoin {
+    kind: JoinKind,
+    final_only: bool,
+    residual: Option<Residual>,
+    sides: [Side; 2],
+    touched: Touched,
+    ttl_ms: i64,
+    next_expiry: i64,
+}
+
+/// A condition over pairs and the columns it reads.
+struct Residual {
+    used: Vec<usize>,
+    narrow: Expr,
+}
+
+impl Residual {
+    fn new(condition: &Expr) -> Self {
+        let used: Vec<usize> = condition.columns().into_iter().collect();
+        let place = |index: usize| used.binary_search(&index).expect("used columns were collected");
+        let narrow = condition.map_columns(&|i, name, ty| Expr::column(place(i), name, ty.clone()));
+        Residual { used, narrow }
+    }
+}
+
+/// Rows of a chunk with rows of the other side that have the same key.
+#[derive(Default)]
+struct Pairs {
+    own: Vec<u32>,
+    ids: Vec<u32>,
+}
+
+impl RegularJoin {
+    /// The operator of a plan node.
+    pub fn new(plan: &JoinPlan, left: &Schema, right: &Schema, job: &JobInfo) -> Self {
+        let side =
+            |keys: &[usize], schema: &Schema, ttl_ms| Side::new(keys, &plan.null_safe, schema, ttl_ms, job);
+        let shortest = [plan.left_ttl_ms, plan.right_ttl_ms].into_iter().filter(|&ttl_ms| ttl_ms > 0).min();
+        RegularJoin {
+            kind: plan.kind,
+            final_only: plan.final_only,
+            residual: plan.residual.as_ref().filter(|condition| !condition.is_true()).map(Residual::new),
+            sides: [
+                side(&plan.left_keys, left, plan.left_ttl_ms),
+                side(&plan.right_keys, right, plan.right_ttl_ms),
+            ],
+            touched: Touched::default(),
+            ttl_ms: shortest.unwrap_or(0),
+            next_expiry: i64::MIN,
+        }
+    }
+
+    fn expire(&mut self, now_ms: i64) {
+        if self.ttl_ms > 0 && now_ms >= self.next_expiry {
+            self.sides.iter_mut().for_each(|side| side.table.expire(now_ms));
+            self.next_expiry = now_ms.saturating_add(self.ttl_ms / 2 + 1);
+        }
+    }
+
+    fn on_rows(&mut self, port: usize, chunk: &Chunk, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
+        self.expire(ctx.now_ms);
+        self.sides[port].encode(chunk);
+        let mut start = 0;
+        while start < chunk.rows {
+            let (end, pairs) = self.candidates(port, start, chunk.rows, ctx.now_ms);
+            self.touched.collect(&pairs.ids, self.sides[1 - port].table.capacity());
+            let others = self.sides[1 - port].decode(&self.touched.slots);
+            let pairs = self.matching(port, chunk, pairs, &others, ctx)?;
+            let mut changes = Changes::new(self.kind, port == 0, self.final_only);
+            let mut at = 0;
+            for row in start..end {
+                let first = at;
+                while pairs.own.get(at) == Some(&(row as u32)) {
+                    at += 1;
+                }
+                self.change(port, chunk, row, &pairs.ids[first..at], &mut changes, ctx.now_ms, out);
+            }
+            self.emit(port, chunk, &others, &changes, out);
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// The pairs of rows from `start` on, until they are many; and the row behind the last.
+    fn candidates(&self, port: usize, start: usize, rows: usize, now_ms: i64) -> (usize, Pairs) {
+        let (own, other) = (&self.sides[port], &self.sides[1 - port]);
+        let mut pairs = Pairs::default();
+        let mut row = start;
+        while row < rows && pairs.ids.len() < PAIRS {
+            if own.can_match(row) {
+                let (hash, key) = own.key(row);
+                pairs.ids.extend(other.table.of_key(hash, key, now_ms));
+                pairs.own.resize(pairs.ids.len(), row as u32);
+            }
+            row += 1;
+        }
+        (row, pairs)
+    }
+
+    /// The pairs for which the residual condition holds.
+    fn matching(
+        &self,
+        port: usize,
+        chunk: &Chunk,
+        pairs: Pairs,
+        others: &[ArrayRef],
+        ctx: &OperatorContext,
+    ) -> Result<Pairs> {
+        let Some(residual) = self.residual.as_ref().filter(|_| !pairs.ids.is_empty()) else {
+            return Ok(pairs);
+        };
+        let left_width = self.sides[0].width();
+        let mut kept = Pairs::default();
+        for (own, ids) in pairs.own.chunks(PAIRS).zip(pairs.ids.chunks(PAIRS)) {
+            let rows = own.len();
+            let own_rows = UInt32Array::from(own.to_vec());
+            let places = UInt32Array::from_iter_values(ids.iter().map(|&id| self.touched.place(id) as u32));
+            let columns = residual.used.iter().map(|&column| {
+                let left = column < left_width;
+                let column = if left { column } else { column - left_width };
+                let (values, indices) = if left == (port == 0) {
+                    (&chunk.columns[column], &own_rows)
+                } else {
+                    (&others[column], &places)
+                };
+                take(values, indices, None).expect("indices lie inside the chunk")
+            });
+            let candidates = Chunk::new(columns.collect(), rows);
+            let marks = Marks::none();
+            let eval = EvalContext { rows, now_ms: ctx.now_ms, watermark: ctx.watermark, marks: &marks };
+            let holds = residual.narrow.eval_array(&candidates, &eval)?;
+            let holds = holds.as_boolean();
+            for at in (0..rows).filter(|&at| holds.is_valid(at) && holds.value(at)) {
+                kept.own.push(own[at]);
+                kept.ids.push(ids[at]);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Changes the state by one row and notes what comes out.
+    #[allow(clippy::too_many_arguments)]
+    fn change(
+        &mut self,
+        port: usize,
+        chunk: &Chunk,
+        row: usize,
+        matched: &[u32],
+        changes: &mut Changes,
+        now_ms: i64,
+        out: &mut Output,
+    ) {
+        let [left, right] = &mut self.sides;
+        let (own, other) = if port == 0 { (left, right) } else { (right, left) };
+        let kind = chunk.kind(row);
+        let touched = &self.touched;
+        let row = Row { row: row as u32, kind };
+        if !own.can_match(row.row as usize) {
+            let given = changes.unmatchable(row);
+            let counter = if given { &mut out.rows.forwarded } else { &mut out.rows.filtered };
+            *counter += 1;
+            return;
+        }
+        let partners: i64 = matched.iter().map(|&id| other.table.count(id)).sum();
+        let place = |id| touched.place(id) as u32;
+        changes.matchable(row, matched, &mut other.table, &place, now_ms);
+        own.keep(row.row as usize, kind.adds(), partners, now_ms);
+        out.rows.absorbed += 1;
+    }
+
+    fn emit(&self, port: usize, chunk: &Chunk, others: &[ArrayRef], changes: &Changes, out: &mut Output) {
+        for part in changes.parts(PAIRS) {
+            let own = take_all(&chunk.columns, &part.own);
+            let width = self.sides[1 - port].width();
+            let other = match others.first() {
+                Some(first) if !first.is_empty() => take_all(others, &part.other),
+                _ => self.nulls(1 - port, part.own.len()),
+            };
+            debug_assert_eq!(other.len(), width, "a side has its columns");
+            let columns = match (self.kind.left_only(), port) {
+                (true, 0) => own,
+                (true, _) => other,
+                (false, 0) => own.into_iter().chain(other).collect(),
+                (false, _) => other.into_iter().chain(own).collect(),
+            };
+            let mut chunk = Chunk::new(columns, part.own.len());
+            chunk.kinds = part.kinds;
+            out.emit(chunk);
+        }
+    }
+
+    fn nulls(&self, port: usize, rows: usize) -> Vec<ArrayRef> {
+        self.sides[port]
+            .types()
+            .iter()
+            .map(|data_type| new_null_array(&arrow_type(data_type), rows))
+            .collect()
+    }
+
+    /// Gives the rows that found no match, at the end of a batch job.
+    fn emit_final(&mut self, out: &mut Output) {
+        for port in 0..2 {
+            let left = port == 0;
+            if !(self.kind.keeps(left) || self.kind == JoinKind::Anti && left) {
+                continue;
+            }
+            let unmatched = self.sides[port].unmatched();
+            for ids in unmatched.chunks(PAIRS) {
+                let own = self.sides[port].decode(ids);
+                let mut columns = Vec::with_capacity(own.len());
+                if self.kind.left_only() || left {
+                    columns.extend(own);
+                    columns.extend(if self.kind.left_only() { Vec::new() } else { self.nulls(1, ids.len()) });
+                } else {
+                    columns.extend(self.nulls(0, ids.len()));
+                    columns.extend(own);
+                }
+                out.emit(Chunk::new(columns, ids.len()));
+            }
+        }
+        self.sides.iter_mut().for_each(|side| side.table.clear());
+    }
+}
+
+fn take_all(columns: &[ArrayRef], indices: &UInt32Array) -> Vec<ArrayRef> {
+    columns.iter().map(|column| take(column, indices, None).expect("indices lie inside the chunk")).collect()
+}
+
+impl Operator for RegularJoin {
+    fn on_chunk(&mut self, port: usize, chunk: Chunk, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
+        if chunk.rows > 0 {
+            self.on_rows(port, &chunk, ctx, out)?;
+        }
+        if let Some(watermark) = chunk.marks.last() {
+            if self.final_only && watermark == WATERMARK_MAX {
+                self.emit_final(out);
+            }
+            out.emit(Chunk::watermark(watermark));
+        }
+        Ok(())
+    }
+
+    fn tables(&mut self) -> Vec<(&'static str, &mut dyn StateTable)> {
+        let [left, right] = &mut self.sides;
+        vec![("left", &mut left.table), ("right", &mut right.table)]
+    }
+}

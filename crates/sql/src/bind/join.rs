@@ -1,0 +1,384 @@
+//! FROM with several tables: a tree of joins that is kept open until WHERE is known, so that conditions of
+//! WHERE can pair rows or go below a join. IN and EXISTS become semi and anti joins on top of it.
+
+use super::expr::{Env, junction};
+use super::scope::Scope;
+use super::{Binder, Bound, Relation, RelationColumn, Windowing, unsupported};
+use crate::ast::{
+    self, BinaryOp, ExprKind, Ident, JoinCondition, Query, QueryBody, TableRef, TableRefKind, UnaryOp,
+};
+use crate::diagnostic::Diagnostic;
+use crate::span::Span;
+use tidemill_plan::{Expr, JoinKind};
+
+/// What FROM gives before WHERE is bound.
+#[derive(Debug)]
+pub(crate) enum Joined {
+    /// One table.
+    Leaf(Relation),
+    /// A join.
+    Join(Box<JoinTree>),
+}
+
+/// A join whose inputs are not placed yet.
+#[derive(Debug)]
+pub(crate) struct JoinTree {
+    pub(crate) kind: JoinKind,
+    pub(crate) left: Joined,
+    pub(crate) right: Joined,
+    /// What pairs rows, over the columns of the left side and then the right side.
+    pub(crate) on: Vec<Expr>,
+    /// What the columns are made of, over the same.
+    pub(crate) shown: Vec<Expr>,
+    /// The columns.
+    pub(crate) columns: Vec<RelationColumn>,
+    pub(crate) span: Span,
+}
+
+impl Joined {
+    /// The columns that may be named.
+    pub(crate) fn columns(&self) -> &[RelationColumn] {
+        match self {
+            Joined::Leaf(relation) => &relation.columns,
+            Joined::Join(tree) => &tree.columns,
+        }
+    }
+}
+
+/// The terms of a conjunction.
+pub(crate) fn conjuncts(expr: Expr) -> Vec<Expr> {
+    match expr {
+        Expr::And(terms) => terms.into_iter().flat_map(conjuncts).collect(),
+        other if other.is_true() => Vec::new(),
+        other => vec![other],
+    }
+}
+
+fn syntax_conjuncts<'e>(expr: &'e ast::Expr, out: &mut Vec<&'e ast::Expr>) {
+    match &*expr.kind {
+        ExprKind::Binary { op: BinaryOp::And, left, right } => {
+            syntax_conjuncts(left, out);
+            syntax_conjuncts(right, out);
+        }
+        _ => out.push(expr),
+    }
+}
+
+impl Binder<'_> {
+    /// Binds a table reference and the joins in it.
+    pub(crate) fn bind_joined(&mut self, table: &TableRef) -> Bound<Joined> {
+        let (TableRefKind::Join(join), None) = (&table.kind, &table.alias) else {
+            let relation = self.bind_table_ref(table)?;
+            return Ok(Joined::Leaf(relation));
+        };
+        let left = self.bind_joined(&join.left)?;
+        let right = self.bind_joined(&join.right)?;
+        let (left, right) = (self.with_windows(left), self.with_windows(right));
+        let kind = match join.kind {
+            ast::JoinKind::Inner | ast::JoinKind::Cross => JoinKind::Inner,
+            ast::JoinKind::Left => JoinKind::Left,
+            ast::JoinKind::Right => JoinKind::Right,
+            ast::JoinKind::Full => JoinKind::Full,
+        };
+        let both = [left.columns(), right.columns()].concat();
+        let shared = match &join.condition {
+            JoinCondition::Using(columns) => columns.clone(),
+            JoinCondition::Natural => natural(left.columns(), right.columns(), join.op_span),
+            JoinCondition::On(_) | JoinCondition::None => Vec::new(),
+        };
+        let on = match &join.condition {
+            JoinCondition::On(condition) => {
+                let scope = Scope { columns: &both };
+                conjuncts(self.bind_condition(condition, &mut Env::rows(scope), "ON")?)
+            }
+            _ => self.shared_equal(&left, &right, &shared)?,
+        };
+        if kind != JoinKind::Inner {
+            refuse_bounded_in_time(&left, &right, &on, join.op_span)?;
+        }
+        let mut tree = tree(kind, left, right, on, join.op_span);
+        if !shared.is_empty() {
+            self.merge_shared(&mut tree, &shared)?;
+        }
+        Ok(Joined::Join(Box::new(tree)))
+    }
+
+    fn with_windows(&mut self, joined: Joined) -> Joined {
+        match joined {
+            Joined::Leaf(relation) => Joined::Leaf(self.assign_windows(relation)),
+            joined => joined,
+        }
+    }
+
+    /// All pairs of rows.
+    pub(crate) fn cross(&mut self, left: Joined, right: Joined, span: Span) -> Bound<Joined> {
+        let (left, right) = (self.with_windows(left), self.with_windows(right));
+        Ok(Joined::Join(Box::new(tree(JoinKind::Inner, left, right, Vec::new(), span))))
+    }
+
+    fn shared_equal(&self, left: &Joined, right: &Joined, shared: &[Ident]) -> Bound<Vec<Expr>> {
+        let (of_left, of_right) = (Scope { columns: left.columns() }, Scope { columns: right.columns() });
+        let width = left.columns().len();
+        shared
+            .iter()
+            .map(|name| {
+                let parts = std::slice::from_ref(name);
+                let left = self.bind_name(parts, of_left)?;
+                let right = moved(&self.bind_name(parts, of_right)?, |i| i + width);
+                self.call("=", vec![left, right], name.span)
+            })
+            .collect()
+    }
+
+    /// Shows each shared column once, in front; the two it is made of can be named with their tables.
+    fn merge_shared(&self, tree: &mut JoinTree, shared: &[Ident]) -> Bound<()> {
+        let left_width = tree.left.columns().len();
+        let (mut exprs, mut columns) = (Vec::new(), Vec::new());
+        for name in shared {
+            let (left, _) =
+                Scope { columns: &tree.columns[..left_width] }.resolve(std::slice::from_ref(name))?;
+            let (right, _) =
+                Scope { columns: &tree.columns[left_width..] }.resolve(std::slice::from_ref(name))?;
+            let right = right + left_width;
+            let scope = Scope { columns: &tree.columns };
+            let merged = match tree.kind {
+                JoinKind::Right => scope.column(right),
+                JoinKind::Full => {
+                    let sides = vec![scope.column(left), scope.column(right)];
+                    let types: Vec<_> = sides.iter().map(Expr::data_type).collect();
+                    let data_type = self.common_type(&types, name.span, "the columns of USING")?;
+                    let cast =
+                        |side| self.cast(side, &data_type, tidemill_plan::CastMode::Implicit, name.span);
+                    let args = sides.into_iter().map(cast).collect::<Bound<Vec<_>>>()?;
+                    Expr::Coalesce { args, data_type }
+                }
+                _ => scope.column(left),
+            };
+            columns.push(RelationColumn::new(name.value.clone(), merged.data_type()));
+            exprs.push(merged);
+            tree.columns[left].hidden = true;
+            tree.columns[right].hidden = true;
+        }
+        exprs.append(&mut tree.shown);
+        columns.append(&mut tree.columns);
+        (tree.shown, tree.columns) = (exprs, columns);
+        Ok(())
+    }
+
+    /// Binds WHERE over FROM and places its joins. What is left of WHERE comes back for the projection.
+    pub(crate) fn bind_where(
+        &mut self,
+        mut from: Joined,
+        conditions: &[ast::Expr],
+        hints: &[ast::Hint],
+    ) -> Bound<(Relation, Option<Expr>)> {
+        let (mut terms, mut plain, mut queries) = (Vec::new(), Vec::new(), Vec::new());
+        conditions.iter().for_each(|condition| syntax_conjuncts(condition, &mut terms));
+        for term in terms {
+            match subquery(term) {
+                Some(query) => queries.push(query),
+                None => {
+                    let scope = Scope { columns: from.columns() };
+                    plain.push(self.bind_condition(term, &mut Env::rows(scope), "WHERE")?);
+                }
+            }
+        }
+        if let (Joined::Leaf(_), true) = (&from, queries.is_empty()) {
+            let Joined::Leaf(relation) = from else { unreachable!("it was just seen to be a leaf") };
+            let filter = (!plain.is_empty()).then(|| self.fold(junction(true, plain)));
+            return Ok((relation, filter));
+        }
+        let plain = plain.into_iter().flat_map(conjuncts).collect();
+        for query in queries {
+            from = self.bind_membership(from, &query)?;
+        }
+        Ok((self.place_joins(from, plain, hints)?, None))
+    }
+
+    /// IN and EXISTS: a semi join, or an anti join if negated.
+    fn bind_membership(&mut self, left: Joined, query: &Membership<'_>) -> Bound<Joined> {
+        let left = self.with_windows(left);
+        let outer = left.columns().to_vec();
+        let (right, mut on, items) = self.bind_inner(&outer, query)?;
+        let (mut equal, mut nullable) = (Vec::new(), false);
+        for (operand, item) in query.operands().into_iter().zip(items) {
+            let operand = self.bind_over(operand, Scope { columns: &outer })?;
+            nullable |= operand.data_type().nullable || item.data_type().nullable;
+            equal.push(self.call("=", vec![operand, item], query.span)?);
+        }
+        // x NOT IN (..) is not TRUE if the comparison with some row is unknown.
+        if query.negated && nullable {
+            on.push(self.call("IS NOT FALSE", vec![junction(true, equal)], query.span)?);
+        } else {
+            on.extend(equal);
+        }
+        let kind = if query.negated { JoinKind::Anti } else { JoinKind::Semi };
+        let mut tree = tree(kind, left, right, on, query.span);
+        tree.columns.truncate(outer.len());
+        tree.shown.truncate(outer.len());
+        Ok(Joined::Join(Box::new(tree)))
+    }
+
+    /// The query of IN or EXISTS: its rows, what pairs them with the outer ones, and its columns.
+    /// Only the WHERE of a query without grouping may name outer columns.
+    fn bind_inner(
+        &mut self,
+        outer: &[RelationColumn],
+        membership: &Membership<'_>,
+    ) -> Bound<(Joined, Vec<Expr>, Vec<Expr>)> {
+        let wanted = membership.operands().len();
+        let check = |count: usize| match wanted {
+            0 => Ok(()),
+            wanted if wanted == count => Ok(()),
+            _ => Err(Diagnostic::new(
+                membership.span,
+                format!("the query of IN has {count} columns, but must have {wanted}"),
+            )),
+        };
+        if let Some(select) = simple_select(membership.query) {
+            let inner = self.bind_from(&select.from)?;
+            let inner = self.with_windows(inner);
+            let columns = combined(outer, inner.columns());
+            let items = self.expand_items(&select.items, Scope { columns: inner.columns() })?;
+            if !self.has_aggregate(&items) {
+                let scope = Scope { columns: &columns };
+                let on = match &select.selection {
+                    Some(condition) => {
+                        conjuncts(self.bind_condition(condition, &mut Env::rows(scope), "WHERE")?)
+                    }
+                    None => Vec::new(),
+                };
+                check(items.len())?;
+                let own = Scope { columns: inner.columns() };
+                let items = items.iter().take(wanted).map(|item| {
+                    let item = self.bind_item(item, &mut Env::rows(own))?;
+                    Ok(moved(&item, |i| i + outer.len()))
+                });
+                let items = items.collect::<Bound<Vec<_>>>()?;
+                return Ok((inner, on, items));
+            }
+        }
+        let relation = self.bind_query(membership.query)?;
+        let relation = self.assign_windows(relation);
+        check(relation.columns.len())?;
+        let own = Scope::of(&relation);
+        let items = (0..wanted).map(|i| moved(&own.column(i), |i| i + outer.len())).collect();
+        Ok((Joined::Leaf(relation), Vec::new(), items))
+    }
+}
+
+/// `[NOT] IN (query)` or `[NOT] EXISTS (query)`.
+struct Membership<'e> {
+    operand: Option<&'e ast::Expr>,
+    negated: bool,
+    query: &'e Query,
+    span: Span,
+}
+
+impl<'e> Membership<'e> {
+    /// What is compared with the columns of the query; nothing for EXISTS.
+    fn operands(&self) -> Vec<&'e ast::Expr> {
+        match self.operand.map(|operand| (operand, &*operand.kind)) {
+            None => Vec::new(),
+            Some((_, ExprKind::Row { fields, .. })) => fields.iter().collect(),
+            Some((operand, _)) => vec![operand],
+        }
+    }
+}
+
+fn subquery(expr: &ast::Expr) -> Option<Membership<'_>> {
+    let span = expr.span;
+    match &*expr.kind {
+        ExprKind::InQuery { operand, negated, query } => {
+            Some(Membership { operand: Some(operand), negated: *negated, query, span })
+        }
+        ExprKind::Exists(query) => Some(Membership { operand: None, negated: false, query, span }),
+        ExprKind::Unary { op: UnaryOp::Not, operand } => {
+            subquery(operand).map(|inner| Membership { negated: !inner.negated, span, ..inner })
+        }
+        _ => None,
+    }
+}
+
+fn simple_select(query: &Query) -> Option<&ast::Select> {
+    let bare =
+        query.with.is_none() && query.order_by.is_empty() && query.limit.is_none() && query.offset.is_none();
+    match &query.body {
+        QueryBody::Select(select) if bare => {
+            let plain = select.group_by.is_none() && select.having.is_none() && select.qualify.is_none();
+            (plain && select.windows.is_empty()).then_some(select)
+        }
+        _ => None,
+    }
+}
+
+/// Outer columns and then inner ones, where inner names hide outer ones.
+fn combined(outer: &[RelationColumn], inner: &[RelationColumn]) -> Vec<RelationColumn> {
+    let shadowed = outer.iter().map(|column| {
+        let mut column = column.clone();
+        column.hidden |= inner.iter().any(|own| own.field.name == column.field.name);
+        if inner.iter().any(|own| own.qualifier.is_some() && own.qualifier == column.qualifier) {
+            (column.qualifier, column.hidden) = (None, true);
+        }
+        column
+    });
+    shadowed.chain(inner.iter().cloned()).collect()
+}
+
+/// A join that shows all columns of both sides, nullable where padded. Time attributes end here.
+fn tree(kind: JoinKind, left: Joined, right: Joined, on: Vec<Expr>, span: Span) -> JoinTree {
+    let padded = |column: &RelationColumn, padded: bool| {
+        let mut column = column.clone();
+        column.field.time = None;
+        if padded {
+            column.field.data_type = column.field.data_type.with_nullable(true);
+        }
+        column
+    };
+    let columns: Vec<RelationColumn> =
+        (left.columns().iter().map(|column| padded(column, kind.keeps(false))))
+            .chain(right.columns().iter().map(|column| padded(column, kind.keeps(true))))
+            .collect();
+    let scope = Scope { columns: &columns };
+    let shown = (0..columns.len()).map(|index| scope.column(index)).collect();
+    JoinTree { kind, left, right, on, shown, columns, span }
+}
+
+/// An expression over columns that stand elsewhere.
+pub(crate) fn moved(expr: &Expr, to: impl Fn(usize) -> usize) -> Expr {
+    expr.map_columns(&|index, name, data_type| Expr::column(to(index), name, data_type.clone()))
+}
+
+fn natural(left: &[RelationColumn], right: &[RelationColumn], span: Span) -> Vec<Ident> {
+    let shown = left.iter().filter(|column| !column.hidden);
+    shown
+        .filter(|column| right.iter().any(|other| !other.hidden && other.field.name == column.field.name))
+        .map(|column| Ident { value: column.field.name.clone(), quoted: true, span })
+        .collect()
+}
+
+/// Refuses outer joins that Flink runs as interval or window joins: what they give without a match comes at
+/// another time, and late rows differ.
+fn refuse_bounded_in_time(left: &Joined, right: &Joined, on: &[Expr], span: Span) -> Bound<()> {
+    let (of_left, of_right) = (left.columns(), right.columns());
+    let windowed = |joined: &Joined| match joined {
+        Joined::Leaf(Relation { windowing: Some(Windowing::Attached { start, end, .. }), .. }) => {
+            Some((*start, *end))
+        }
+        _ => None,
+    };
+    if let (Some((start, end)), Some((other_start, other_end))) = (windowed(left), windowed(right)) {
+        let equal =
+            |a: usize, b: usize| on.iter().any(|term| term.columns().into_iter().eq([a, b + of_left.len()]));
+        if equal(start, other_start) && equal(end, other_end) {
+            return Err(unsupported(span, "an outer join of windows"));
+        }
+    }
+    let timed = |term: &Expr| {
+        let columns = term.columns();
+        let (own, other): (Vec<usize>, Vec<usize>) = columns.into_iter().partition(|i| *i < of_left.len());
+        own.iter().any(|i| of_left[*i].field.time.is_some())
+            && other.iter().any(|i| of_right[*i - of_left.len()].field.time.is_some())
+    };
+    if on.iter().any(timed) { Err(unsupported(span, "an outer interval join")) } else { Ok(()) }
+}

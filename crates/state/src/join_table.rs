@@ -1,0 +1,286 @@
+//! The table of one side of a join: key → multiset of rows, each with how many rows of the other side match it.
+//!
+//! Rows of a key are chained in the order in which they came, so that a row costs no allocation of its own.
+//! Invariant: equal rows of one key are one entry with a count above 0; a key lives while it has an entry.
+//! The key is a function of the row. With a time to live, a row whose last change lies that far back is
+//! never seen again.
+
+use crate::sections::Sections;
+use crate::snapshot::{Reader, write_prefixed};
+use crate::{KeyIndex, SnapshotRows, StateTable};
+use std::ops::Range;
+use tidemill_types::Result;
+use tidemill_types::key::hash;
+
+const SCHEMA: u64 = 0x6a6f_696e_0000_0001;
+const NONE: u32 = u32::MAX;
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    key: u32,
+    previous: u32,
+    next: u32,
+    count: i64,
+    matches: i64,
+    changed: i64,
+}
+
+/// The first and the last row of a key.
+#[derive(Debug, Clone, Copy)]
+struct Chain {
+    first: u32,
+    last: u32,
+}
+
+/// The rows of one side.
+#[derive(Debug, Clone)]
+pub struct JoinTable {
+    keys: KeyIndex,
+    chains: Vec<Chain>,
+    rows: KeyIndex,
+    entries: Vec<Entry>,
+    ttl_ms: i64,
+    key_groups: u32,
+}
+
+impl JoinTable {
+    /// An empty table. `ttl_ms` 0: rows live until they are taken back.
+    pub fn new(ttl_ms: i64, key_groups: u32) -> Self {
+        JoinTable {
+            keys: KeyIndex::default(),
+            chains: Vec::new(),
+            rows: KeyIndex::default(),
+            entries: Vec::new(),
+            ttl_ms,
+            key_groups,
+        }
+    }
+
+    /// Adds one row that so many rows of the other side match.
+    pub fn add(&mut self, key: (u64, &[u8]), row: &[u8], matches: i64, now_ms: i64) {
+        let row_hash = hash(row);
+        let id = match self.rows.find(row_hash, row) {
+            Some(id) if self.expired(id, now_ms) => {
+                self.entries[id as usize].count = 0;
+                id
+            }
+            Some(id) => id,
+            None => self.link(key, row_hash, row),
+        };
+        let entry = &mut self.entries[id as usize];
+        entry.count += 1;
+        entry.matches = matches;
+        entry.changed = now_ms;
+    }
+
+    fn link(&mut self, (key_hash, key): (u64, &[u8]), row_hash: u64, row: &[u8]) -> u32 {
+        let key = self.keys.resolve_one(key_hash, key);
+        let id = self.rows.resolve_one(row_hash, row);
+        if self.chains.len() <= key as usize {
+            self.chains.resize(key as usize + 1, Chain { first: NONE, last: NONE });
+        }
+        let chain = &mut self.chains[key as usize];
+        let entry = Entry { key, previous: chain.last, next: NONE, count: 0, matches: 0, changed: 0 };
+        match chain.last {
+            NONE => chain.first = id,
+            last => self.entries[last as usize].next = id,
+        }
+        chain.last = id;
+        match self.entries.get_mut(id as usize) {
+            Some(place) => *place = entry,
+            None => self.entries.push(entry),
+        }
+        id
+    }
+
+    /// Takes back one row; false if there is none.
+    pub fn retract(&mut self, row: &[u8], now_ms: i64) -> bool {
+        let Some(id) = self.rows.find(hash(row), row).filter(|&id| !self.expired(id, now_ms)) else {
+            return false;
+        };
+        let entry = &mut self.entries[id as usize];
+        entry.count -= 1;
+        entry.changed = now_ms;
+        if entry.count == 0 {
+            self.unlink(id);
+        }
+        true
+    }
+
+    fn unlink(&mut self, id: u32) {
+        let Entry { key, previous, next, .. } = self.entries[id as usize];
+        let chain = &mut self.chains[key as usize];
+        match previous {
+            NONE => chain.first = next,
+            previous => self.entries[previous as usize].next = next,
+        }
+        match next {
+            NONE => chain.last = previous,
+            next => self.entries[next as usize].previous = previous,
+        }
+        let empty = chain.first == NONE;
+        self.rows.remove(id);
+        if empty {
+            self.keys.remove(key);
+        }
+    }
+
+    #[inline]
+    fn expired(&self, id: u32, now_ms: i64) -> bool {
+        self.ttl_ms > 0 && self.entries[id as usize].changed.saturating_add(self.ttl_ms) <= now_ms
+    }
+
+    /// Gives up all rows that expired by now; needed only to get their memory back.
+    pub fn expire(&mut self, now_ms: i64) {
+        let old: Vec<u32> = self.rows.ids().filter(|&id| self.expired(id, now_ms)).collect();
+        old.into_iter().for_each(|id| self.unlink(id));
+    }
+
+    /// The ids of the rows of a key, in the order in which they came.
+    pub fn of_key(&self, key_hash: u64, key: &[u8], now_ms: i64) -> impl Iterator<Item = u32> {
+        let first = self.keys.find(key_hash, key).map_or(NONE, |key| self.chains[key as usize].first);
+        let mut next = first;
+        std::iter::from_fn(move || {
+            let id = next;
+            (id != NONE).then(|| {
+                next = self.entries[id as usize].next;
+                id
+            })
+        })
+        .filter(move |&id| !self.expired(id, now_ms))
+    }
+
+    /// The ids of all rows.
+    pub fn ids(&self) -> impl Iterator<Item = u32> {
+        self.rows.ids()
+    }
+
+    /// All ids are below this.
+    pub fn capacity(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The bytes of a row.
+    #[inline]
+    pub fn row(&self, id: u32) -> &[u8] {
+        self.rows.key(id)
+    }
+
+    /// How often the row is there.
+    #[inline]
+    pub fn count(&self, id: u32) -> i64 {
+        self.entries[id as usize].count
+    }
+
+    /// How many rows of the other side match it.
+    #[inline]
+    pub fn matches(&self, id: u32) -> i64 {
+        self.entries[id as usize].matches
+    }
+
+    /// Changes how many rows of the other side match it; gives the number before.
+    #[inline]
+    pub fn change_matches(&mut self, id: u32, by: i64, now_ms: i64) -> i64 {
+        let entry = &mut self.entries[id as usize];
+        let before = entry.matches;
+        entry.matches += by;
+        entry.changed = now_ms;
+        before
+    }
+}
+
+impl StateTable for JoinTable {
+    fn schema_id(&self) -> u64 {
+        SCHEMA
+    }
+
+    /// Row: key and row (prefixed), count, matches, last change.
+    fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
+        let mut sections = Sections::new(groups, self.key_groups);
+        for key in self.keys.ids() {
+            let mut next = self.chains[key as usize].first;
+            while next != NONE {
+                let entry = &self.entries[next as usize];
+                if let Some(out) = sections.row(self.keys.hash(key)) {
+                    write_prefixed(out, self.keys.key(key));
+                    write_prefixed(out, self.rows.key(next));
+                    [entry.count, entry.matches, entry.changed]
+                        .into_iter()
+                        .for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+                }
+                next = entry.next;
+            }
+        }
+        sections.finish(SCHEMA)
+    }
+
+    fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
+        rows.check_schema(SCHEMA)?;
+        for section in rows.of_groups(groups) {
+            let mut reader = Reader::new(&section.bytes);
+            while !reader.is_done() {
+                let (key, row) = (reader.prefixed()?, reader.prefixed()?);
+                let id = self.link((hash(key), key), hash(row), row);
+                let entry = &mut self.entries[id as usize];
+                (entry.count, entry.matches, entry.changed) = (reader.i64()?, reader.i64()?, reader.i64()?);
+            }
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        *self = JoinTable::new(self.ttl_ms, self.key_groups);
+    }
+
+    fn bytes(&self) -> usize {
+        self.keys.bytes()
+            + self.rows.bytes()
+            + self.chains.capacity() * size_of::<Chain>()
+            + self.entries.capacity() * size_of::<Entry>()
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(table: &mut JoinTable, key: &[u8], row: &[u8]) {
+        table.add((hash(key), key), row, 0, 0);
+    }
+
+    fn rows(table: &JoinTable, key: &[u8], now_ms: i64) -> Vec<(Vec<u8>, i64)> {
+        table.of_key(hash(key), key, now_ms).map(|id| (table.row(id).to_vec(), table.count(id))).collect()
+    }
+
+    #[test]
+    fn rows_are_counted_and_chained_by_key() {
+        let mut table = JoinTable::new(0, 8);
+        for (key, row) in [(b"a", b"a1"), (b"b", b"b1"), (b"a", b"a2"), (b"a", b"a1"), (b"a", b"a3")] {
+            add(&mut table, key, row);
+        }
+        assert!(table.retract(b"a2", 0) && !table.retract(b"a2", 0));
+        assert!(table.retract(b"a1", 0));
+        let expected = [(b"a1".to_vec(), 1), (b"a3".to_vec(), 1)];
+        assert_eq!(rows(&table, b"a", 0), expected);
+        let mut restored = JoinTable::new(0, 8);
+        restored.restore(&table.snapshot(0..8), 0..8).unwrap();
+        assert_eq!(rows(&restored, b"a", 0), expected);
+        assert_eq!(restored.len(), 3);
+        [&b"a1"[..], b"a3", b"b1"].into_iter().for_each(|row| assert!(restored.retract(row, 0)));
+        assert!(restored.is_empty() && rows(&restored, b"a", 0).is_empty());
+    }
+
+    #[test]
+    fn old_rows_are_not_seen() {
+        let mut table = JoinTable::new(10, 8);
+        add(&mut table, b"a", b"a1");
+        assert_eq!(rows(&table, b"a", 9).len(), 1);
+        assert!(rows(&table, b"a", 10).is_empty());
+        table.expire(10);
+        assert!(table.is_empty());
+    }
+}
