@@ -139,6 +139,12 @@ fn only_needed_columns_are_read() {
 }
 
 #[test]
+fn a_condition_may_be_a_column() {
+    let text = plan("SELECT k FROM (SELECT k, v > 3 AS big FROM t) WHERE big;");
+    assert!(text.contains("where=(v >"), "{text}");
+}
+
+#[test]
 fn a_window_is_recognised_only_by_both_its_columns() {
     let both = plan(
         "SELECT window_end, k, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, k;",

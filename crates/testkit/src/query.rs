@@ -130,7 +130,7 @@ fn windowed(random: &mut Random, span_ms: i64) -> Question {
     let slide = *random.pick(&[1_000i64, 2_000, 5_000, 7_000]);
     let factor = 1 + random.below(4) as i64;
     let size = slide * factor;
-    let offset = *random.pick(&[0i64, 0, 500, -1_500]);
+    let offset = *random.pick(&[0i64, 0, 500, -700]);
     let condition = condition(random);
     let keys = keys(random);
     let aggregates = aggregates(random);

@@ -12,7 +12,7 @@ impl Binder<'_> {
     /// The constant that an expression without columns is, or the expression itself. One that fails stays:
     /// it ends the run if a row needs it.
     pub(crate) fn fold(&self, expr: Expr) -> Expr {
-        let constant = !matches!(expr, Expr::Literal { .. })
+        let constant = !matches!(expr, Expr::Literal { .. } | Expr::Column { .. })
             && !expr.volatile()
             && expr.children().iter().all(|child| child.literal().is_some());
         if !constant {
