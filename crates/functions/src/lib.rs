@@ -20,7 +20,6 @@ pub mod string;
 pub mod time_text;
 pub mod types;
 pub mod want;
-pub mod zone;
 
 pub use types::{can_implicitly_cast, common_type};
 

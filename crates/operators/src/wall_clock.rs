@@ -4,18 +4,16 @@
 //! `TimeWindowUtil`: a wall-clock time in a gap moves forward by its length, one in an overlap is the
 //! earlier instant, but a window that ends in an overlap fires at the later one.
 
-use chrono::{MappedLocalTime, Offset, TimeZone};
 use chrono_tz::Tz;
 use tidemill_types::WATERMARK_MAX;
+use tidemill_types::zone::{ZoneShift, utc_from_local_ms};
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// The wall clock of a zone, remembering the hour it was last asked about.
+/// The wall clock of a zone, remembering what it was last asked about.
 #[derive(Debug, Clone)]
 pub struct WallClock {
-    zone: Option<Tz>,
-    /// Instants `from..to` with their offset.
-    hour: (i64, i64, i64),
+    shift: Option<ZoneShift>,
     /// The last window end asked for and when it fires.
     fires: Option<(i64, i64)>,
 }
@@ -23,40 +21,30 @@ pub struct WallClock {
 impl WallClock {
     /// The wall clock of a zone; absent: UTC.
     pub fn new(zone: Option<Tz>) -> Self {
-        WallClock { zone: zone.filter(|&zone| zone != Tz::UTC), hour: (0, 0, 0), fires: None }
+        WallClock { shift: zone.filter(|&zone| zone != Tz::UTC).map(ZoneShift::new), fires: None }
     }
 
     /// Whether both sides are the same.
     #[inline]
     pub fn is_utc(&self) -> bool {
-        self.zone.is_none()
+        self.shift.is_none()
     }
 
     /// The wall-clock ms of an instant.
     #[inline]
     pub fn wall(&mut self, instant: i64) -> i64 {
-        let Some(zone) = self.zone else { return instant };
-        let (from, to, offset) = self.hour;
-        if from <= instant && instant < to {
-            return instant + offset;
-        }
-        let offset = offset_ms(zone, instant);
-        let start = instant.div_euclid(HOUR_MS) * HOUR_MS;
-        if offset_ms(zone, start) == offset && offset_ms(zone, start + HOUR_MS - 1) == offset {
-            self.hour = (start, start + HOUR_MS, offset);
-        }
-        instant + offset
+        self.shift.as_mut().map_or(instant, |shift| shift.local_from_utc_ms(instant))
     }
 
     /// The instant of a wall-clock time.
     pub fn instant(&self, wall: i64) -> i64 {
-        self.zone.map_or(wall, |zone| from_wall(zone, wall))
+        self.shift.as_ref().map_or(wall, |shift| utc_from_local_ms(shift.zone(), wall))
     }
 
     /// The watermark from which on a window with this wall-clock end has fired.
     #[inline]
     pub fn fires_at(&mut self, end: i64) -> i64 {
-        let Some(zone) = self.zone else { return end - 1 };
+        let Some(zone) = self.shift.as_ref().map(ZoneShift::zone) else { return end - 1 };
         match self.fires {
             Some((known, at)) if known == end => at,
             _ => {
@@ -73,29 +61,13 @@ fn timer(zone: Tz, wall: i64) -> i64 {
     if wall >= WATERMARK_MAX - 1 {
         return wall;
     }
-    let (first, second) = (from_wall(zone, wall), from_wall(zone, wall + HOUR_MS));
+    let (first, second) = (utc_from_local_ms(zone, wall), utc_from_local_ms(zone, wall + HOUR_MS));
     if second - first > HOUR_MS {
         second - HOUR_MS
     } else if first == second {
         first - first % HOUR_MS
     } else {
         first
-    }
-}
-
-fn offset_ms(zone: Tz, instant: i64) -> i64 {
-    let Some(utc) = chrono::DateTime::from_timestamp(instant.div_euclid(1_000), 0) else { return 0 };
-    i64::from(zone.offset_from_utc_datetime(&utc.naive_utc()).fix().local_minus_utc()) * 1_000
-}
-
-fn from_wall(zone: Tz, wall: i64) -> i64 {
-    let Some(local) = chrono::DateTime::from_timestamp(wall.div_euclid(1_000), 0) else { return wall };
-    match zone.offset_from_local_datetime(&local.naive_utc()) {
-        MappedLocalTime::Single(offset) | MappedLocalTime::Ambiguous(offset, _) => {
-            wall - i64::from(offset.fix().local_minus_utc()) * 1_000
-        }
-        // The offset some hours before is the one in force until the gap.
-        MappedLocalTime::None => wall - offset_ms(zone, wall - offset_ms(zone, wall) - 6 * HOUR_MS),
     }
 }
 

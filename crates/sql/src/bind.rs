@@ -12,6 +12,7 @@ mod expr;
 mod fingerprint;
 mod fold;
 mod from;
+mod group_keys;
 mod grouping;
 mod insert;
 mod join;

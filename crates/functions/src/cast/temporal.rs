@@ -5,7 +5,6 @@
 use super::{CastFn, identity, number, text};
 use crate::lane::Num;
 use crate::time_text::{parse_date, parse_time, parse_timestamp};
-use crate::zone;
 use arrow_array::ArrowPrimitiveType;
 use arrow_array::types::{
     Date32Type, Decimal128Type, Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType,
@@ -14,6 +13,7 @@ use chrono_tz::Tz;
 use tidemill_types::TypeKind;
 use tidemill_types::arrow_type::NANOS_PER_MS;
 use tidemill_types::text::DAY_MS;
+use tidemill_types::zone;
 
 /// Text to a date or time.
 pub fn from_text(to: &TypeKind, zone: Tz) -> CastFn {
@@ -90,7 +90,7 @@ fn timestamp_from_text(to: &TypeKind, precision: u8, zone: Option<Tz>) -> CastFn
     let step = 10i64.pow(9 - u32::from(precision));
     let parse = move |text: &str| {
         let (local_ms, nanos) = parse_timestamp(text)?;
-        let ms = zone.map_or(local_ms, |zone| zone::from_local_ms(zone, local_ms));
+        let ms = zone.map_or(local_ms, |zone| zone::utc_from_local_ms(zone, local_ms));
         let nanos = i64::from(nanos);
         let nanos = nanos - nanos % step;
         Some((ms + nanos / 1_000_000, nanos % 1_000_000))
@@ -122,8 +122,12 @@ pub fn between(from: &TypeKind, to: &TypeKind, zone: Tz) -> Option<CastFn> {
         (Time(_), Timestamp(p)) => from_time(to, *p, None),
         (Time(_), TimestampLtz(p)) => from_time(to, *p, Some(zone)),
         (Timestamp(p), Timestamp(q)) | (TimestampLtz(p), TimestampLtz(q)) => timestamps(to, *p, *q, |ms| ms),
-        (Timestamp(p), TimestampLtz(q)) => timestamps(to, *p, *q, move |ms| zone::from_local_ms(zone, ms)),
-        (TimestampLtz(p), Timestamp(q)) => timestamps(to, *p, *q, move |ms| zone::to_local_ms(zone, ms)),
+        (Timestamp(p), TimestampLtz(q)) => {
+            timestamps(to, *p, *q, move |ms| zone::utc_from_local_ms(zone, ms))
+        }
+        (TimestampLtz(p), Timestamp(q)) => {
+            timestamps(to, *p, *q, move |ms| zone::local_from_utc_ms(zone, ms))
+        }
         _ => return None,
     })
 }
@@ -145,13 +149,13 @@ fn from_ms<I: ArrowPrimitiveType>(
 ) -> CastFn {
     let ms = move |value: I::Native| {
         let local = local(value);
-        zone.map_or(local, |zone| zone::from_local_ms(zone, local))
+        zone.map_or(local, |zone| zone::utc_from_local_ms(zone, local))
     };
     by_layout!(precision, T => number::mapped::<I, T>(to, move |value| T::join(ms(value), 0)))
 }
 
 fn local(zone: Option<Tz>, ms: i64) -> i64 {
-    zone.map_or(ms, |zone| zone::to_local_ms(zone, ms))
+    zone.map_or(ms, |zone| zone::local_from_utc_ms(zone, ms))
 }
 
 /// As in Flink a wall-clock time before 1970 counts to the day after, an instant does not.

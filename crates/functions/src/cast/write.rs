@@ -3,7 +3,6 @@
 use super::{CastFn, text};
 use crate::lane::{I32, I64, Num, typed_array};
 use crate::number_text::{write_double, write_float};
-use crate::zone;
 use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -18,6 +17,7 @@ use std::sync::Arc;
 use tidemill_types::arrow_type::{NANOS_PER_MS, is_wide, units_per_ms};
 use tidemill_types::map::map_entries;
 use tidemill_types::text::{write_date, write_decimal, write_time, write_timestamp, write_wide_timestamp};
+use tidemill_types::zone;
 use tidemill_types::{DataType, TypeKind};
 
 /// The cast of any type to text.

@@ -6,7 +6,6 @@
 use super::arithmetic::{self, Operator};
 use crate::bind::{Closure, wrong_arguments};
 use crate::lane::{Lane, Num, map2};
-use crate::zone;
 use arrow_array::ArrowPrimitiveType;
 use arrow_array::types::{
     Date32Type, Decimal128Type, DurationMillisecondType, Float64Type, Int64Type, IntervalYearMonthType,
@@ -18,6 +17,7 @@ use tidemill_plan::{
 };
 use tidemill_types::arrow_type::{NANOS_PER_MS, units_per_ms};
 use tidemill_types::text::{DAY_MS, civil_from_days, days_from_civil, days_in_month};
+use tidemill_types::zone;
 use tidemill_types::{DataType, Result, TypeKind};
 
 type Months = Num<IntervalYearMonthType>;
@@ -208,8 +208,8 @@ fn ms_add_months(ms: i64, months: i64, zone: Option<chrono_tz::Tz>) -> i64 {
     match zone {
         None => timestamp_add_months(ms, months, 1),
         Some(zone) => {
-            let local = timestamp_add_months(zone::to_local_ms(zone, ms), months, 1);
-            zone::from_local_ms(zone, local)
+            let local = timestamp_add_months(zone::local_from_utc_ms(zone, ms), months, 1);
+            zone::utc_from_local_ms(zone, local)
         }
     }
 }
