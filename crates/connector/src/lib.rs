@@ -8,5 +8,5 @@ mod sink;
 mod source;
 
 pub use registry::{COMMON_OPTIONS, Connector, ConnectorRegistry, MetadataKey, TableRequest};
-pub use sink::{NoFront, OpenSink, Packet, Sink, SinkFront};
-pub use source::{Fetched, FetchedBlob, OpenSource, Place, Source};
+pub use sink::{Guarantee, NoFront, OpenSink, Packet, Sink, SinkFront};
+pub use source::{Fetched, FetchedBlob, OpenSource, Place, Positions, Source};

@@ -43,6 +43,11 @@ pub struct TableRequest<'a> {
     pub zone: chrono_tz::Tz,
     /// A name for this run, different for each, for file names.
     pub run_id: &'a str,
+    /// A name for the table's place in the pipeline that stays the same when the run is resumed, for names of
+    /// transactions and the like.
+    pub pipeline_id: &'a str,
+    /// Whether checkpoints are taken: then an exactly-once sink shows nothing before [`crate::Sink::commit`].
+    pub checkpointed: bool,
 }
 
 /// A connector: what it is called, what it takes, how it is opened.

@@ -50,8 +50,29 @@ impl SinkFront for NoFront {
     }
 }
 
-/// Writes packets. `write` may buffer; `flush` must make written rows visible as far as the sink's guarantee
-/// goes; `finish` is called once, after the last packet of a run that ended well or was stopped.
+/// What a sink promises when the run is killed and resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guarantee {
+    /// Rows of the interrupted epoch may be written again.
+    AtLeastOnce,
+    /// Each row is visible exactly once.
+    ExactlyOnce,
+}
+
+/// Writes packets.
+///
+/// Without checkpoints: `write` may buffer, `flush` makes written rows visible, `finish` ends.
+///
+/// With checkpoints ([`TableRequest::checkpointed`](crate::TableRequest::checkpointed)), for each epoch:
+/// 1. `prepare` comes behind the last packet of the epoch. An exactly-once sink makes what was written durable but
+///    not visible and says what `commit` needs; others just make it durable and visible.
+/// 2. The runtime stores that with the checkpoint.
+/// 3. `commit` makes it visible. Packets of the next epoch may be written before that, and epochs whose checkpoint
+///    failed are committed together with a later one, in order.
+///
+/// After a crash a new sink is opened and `recover` is called before its first packet with what the last complete
+/// checkpoint had prepared: it was perhaps committed, perhaps not. `finish` comes after the last commit.
+/// A call that failed with a retryable error is made again.
 #[async_trait::async_trait]
 pub trait Sink: Send {
     /// Takes a packet.
@@ -62,6 +83,27 @@ pub trait Sink: Send {
 
     /// Makes everything final.
     async fn finish(&mut self) -> Result<()>;
+
+    /// All packets of this epoch were written: makes them durable and gives what [`Sink::commit`] needs.
+    async fn prepare(&mut self, _epoch: u64) -> Result<Vec<u8>> {
+        self.flush().await?;
+        Ok(Vec::new())
+    }
+
+    /// The checkpoint is complete: makes what was prepared visible. Doing it twice must change nothing.
+    async fn commit(&mut self, _prepared: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    /// A run is resumed: commits what the last complete checkpoint prepared, and removes whatever else former runs
+    /// of the same pipeline left unfinished. Each of a table's sinks gets a share of `prepared`, perhaps an empty one,
+    /// whatever the parallelism was when it was made. Called for a first run too, with nothing.
+    async fn recover(&mut self, prepared: &[Vec<u8>]) -> Result<()> {
+        for prepared in prepared {
+            self.commit(prepared).await?;
+        }
+        Ok(())
+    }
 }
 
 /// A sink opened for one task.
@@ -70,4 +112,6 @@ pub struct OpenSink {
     pub front: Box<dyn SinkFront>,
     /// Runs at the edge.
     pub sink: Box<dyn Sink>,
+    /// What it promises when a run with checkpoints is killed and resumed.
+    pub guarantee: Guarantee,
 }

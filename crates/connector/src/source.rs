@@ -1,7 +1,12 @@
 //! Sources: they fetch blobs or rows with their positions, and are told what was committed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use tidemill_types::{ArrayRef, Blob, Chunk, Result};
+use tidemill_types::{ArrayRef, Blob, Chunk, Error, Result};
+
+/// Where the splits of a source stand: the name of each (a path, `topic/partition`) and its position as a short
+/// text in the connector's own form (`offset`, `offset:line`). It is stored in checkpoints and shown to people.
+pub type Positions = BTreeMap<String, String>;
 
 /// Where the bytes of a blob stand, for messages and for going on after a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +41,9 @@ pub enum Fetched {
     Blob(FetchedBlob),
     /// Finished rows: the wanted columns followed by the metadata columns.
     Rows(Chunk),
+    /// Splits that were found (by number) and may give something later. With watermarks per split, the watermark
+    /// waits for them from here on, or until they count as silent.
+    Splits(Vec<u32>),
     /// Nothing more will come.
     End,
 }
@@ -47,6 +55,24 @@ pub trait Source: Send {
     /// Waits for the next blob or rows. [`tidemill_types::Error::External`] that is retryable makes the runtime call again after
     /// a back-off.
     async fn next(&mut self) -> Result<Fetched>;
+
+    /// Where reading goes on behind all that `next` has given so far. Called between two calls of `next` for each
+    /// checkpoint, so it must not wait.
+    fn positions(&self) -> Positions {
+        Positions::new()
+    }
+
+    /// Goes on from positions of an earlier run; called once, before the first `next`, on sources that are
+    /// [`OpenSource::replayable`]. Splits without a position are new and start as the options say.
+    async fn restore(&mut self, _positions: &Positions) -> Result<()> {
+        Err(Error::internal("a source that can replay must be able to go on from a position"))
+    }
+
+    /// The checkpoint with these positions is complete: nothing before them will be asked for again. Only now may
+    /// offsets be committed or consumed entries be deleted. May be called late or not at all.
+    async fn committed(&mut self, _positions: &Positions) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A source with what the runtime must know of it.
@@ -57,4 +83,6 @@ pub struct OpenSource {
     pub bounded: bool,
     /// Whether each split has a watermark of its own (partitions of a log) or all share one (files).
     pub watermark_per_split: bool,
+    /// Whether it can go on from saved positions. If not, what was under way when a run was killed is lost.
+    pub replayable: bool,
 }

@@ -78,6 +78,8 @@ async fn main() {
         parallelism: 1,
         zone: chrono_tz::Tz::UTC,
         run_id: "run",
+        pipeline_id: "p",
+        checkpointed: false,
     };
     let open = connector.source.expect("it can be read")(&request).expect("the options are right");
     let (mut source, start) = (open.source, Instant::now());

@@ -1,6 +1,6 @@
 //! `blackhole`: a sink that takes every changelog and keeps nothing; its rows are counted like any other's.
 
-use tidemill_connector::{Connector, OpenSink, Packet, Sink, SinkFront, TableRequest};
+use tidemill_connector::{Connector, Guarantee, OpenSink, Packet, Sink, SinkFront, TableRequest};
 use tidemill_types::{Chunk, Result};
 
 /// The connector.
@@ -21,7 +21,7 @@ pub(crate) fn connector() -> Connector {
 }
 
 fn open(_: &TableRequest<'_>) -> Result<OpenSink> {
-    Ok(OpenSink { front: Box::new(Count), sink: Box::new(Nothing) })
+    Ok(OpenSink { front: Box::new(Count), sink: Box::new(Nothing), guarantee: Guarantee::AtLeastOnce })
 }
 
 struct Count;

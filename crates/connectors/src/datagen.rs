@@ -65,5 +65,10 @@ fn bounded(options: &Options) -> bool {
 
 fn open(request: &TableRequest<'_>) -> Result<OpenSource> {
     let source = source::Generator::open(request)?;
-    Ok(OpenSource { source: Box::new(source), bounded: bounded(request.options), watermark_per_split: false })
+    Ok(OpenSource {
+        source: Box::new(source),
+        bounded: bounded(request.options),
+        watermark_per_split: false,
+        replayable: false,
+    })
 }

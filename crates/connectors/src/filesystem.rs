@@ -22,7 +22,7 @@ mod tail;
 use options::*;
 use path::Location;
 pub(crate) use stdout::StandardOutput;
-use tidemill_connector::{Connector, MetadataKey, OpenSink, OpenSource, TableRequest};
+use tidemill_connector::{Connector, Guarantee, MetadataKey, OpenSink, OpenSource, TableRequest};
 use tidemill_types::data_type::LENGTH_MAX;
 use tidemill_types::{Error, Options, Result, TypeKind};
 
@@ -98,14 +98,17 @@ fn open_source(request: &TableRequest<'_>) -> Result<OpenSource> {
     check(request)?;
     let source = source::open(request, location(request)?)?;
     let bounded = bounded(request.options);
-    Ok(OpenSource { source: Box::new(source), bounded, watermark_per_split: false })
+    Ok(OpenSource { source: Box::new(source), bounded, watermark_per_split: false, replayable: false })
 }
 
 fn open_sink(request: &TableRequest<'_>) -> Result<OpenSink> {
     check(request)?;
     let front = Box::new(front::Front::open(request)?);
+    let guarantee = Guarantee::AtLeastOnce;
     match location(request)? {
-        Location::Standard => Ok(OpenSink { front, sink: Box::new(StandardOutput::stdout()) }),
-        Location::Path(root) => Ok(OpenSink { front, sink: Box::new(sink::FileSink::open(request, root)?) }),
+        Location::Standard => Ok(OpenSink { front, sink: Box::new(StandardOutput::stdout()), guarantee }),
+        Location::Path(root) => {
+            Ok(OpenSink { front, sink: Box::new(sink::FileSink::open(request, root)?), guarantee })
+        }
     }
 }

@@ -44,5 +44,10 @@ fn check(request: &TableRequest<'_>) -> Result<()> {
 
 fn open(request: &TableRequest<'_>) -> Result<OpenSource> {
     let source = source::Events::open(request)?;
-    Ok(OpenSource { source: Box::new(source), bounded: bounded(request.options), watermark_per_split: false })
+    Ok(OpenSource {
+        source: Box::new(source),
+        bounded: bounded(request.options),
+        watermark_per_split: false,
+        replayable: false,
+    })
 }

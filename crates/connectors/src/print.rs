@@ -3,7 +3,7 @@
 //! Source of the form: Flink documentation, "Print SQL Connector". One task writes, so lines stay in order.
 
 use crate::filesystem::StandardOutput;
-use tidemill_connector::{Connector, OpenSink, Packet, SinkFront, TableRequest};
+use tidemill_connector::{Connector, Guarantee, OpenSink, Packet, SinkFront, TableRequest};
 use tidemill_format::write_changes;
 use tidemill_types::{Chunk, OptionKind, OptionSpec, Result, Schema};
 
@@ -42,7 +42,7 @@ fn open(request: &TableRequest<'_>) -> Result<OpenSink> {
         Some(identifier) => format!("{identifier}> "),
     };
     let front = Lines { prefix, schema: request.schema.clone(), zone: request.zone };
-    Ok(OpenSink { front: Box::new(front), sink: Box::new(sink) })
+    Ok(OpenSink { front: Box::new(front), sink: Box::new(sink), guarantee: Guarantee::AtLeastOnce })
 }
 
 /// Writes rows as lines.

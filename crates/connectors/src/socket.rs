@@ -122,7 +122,12 @@ fn open(request: &TableRequest<'_>) -> Result<OpenSource> {
         // One port has one listener; the other tasks get their rows from the exchange behind it.
         _ => Box::new(Nothing),
     };
-    Ok(OpenSource { source, bounded: bounded(request.options), watermark_per_split: false })
+    Ok(OpenSource {
+        source,
+        bounded: bounded(request.options),
+        watermark_per_split: false,
+        replayable: false,
+    })
 }
 
 struct Nothing;

@@ -60,6 +60,8 @@ impl Table {
             parallelism: parallel.1,
             zone: chrono_tz::Tz::UTC,
             run_id: "run",
+            pipeline_id: "p",
+            checkpointed: false,
         };
         use_it(registry.find("filesystem").unwrap(), &request)
     }

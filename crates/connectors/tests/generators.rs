@@ -47,6 +47,8 @@ fn with<T>(
         parallelism: parallel.1,
         zone: chrono_tz::Tz::UTC,
         run_id: "run",
+        pipeline_id: "p",
+        checkpointed: false,
     };
     use_it(connector, &request)
 }

@@ -235,6 +235,17 @@ impl Chain {
         self.senders.iter_mut().for_each(|sender| sender.seal(tag, &mut self.outbox));
     }
 
+    /// A split of the source was found: the watermark waits for it.
+    pub fn split_found(&mut self, split: u32) {
+        for node in &mut self.nodes {
+            if let Body::Generators(generators) = &mut node.body
+                && let Some(merged) = &mut generators.merged
+            {
+                merged.add(split);
+            }
+        }
+    }
+
     /// A split of the source has fallen silent. Tells whether the whole source has, as far as this task
     /// is to judge.
     pub fn split_idle(&mut self, split: u32) -> Result<bool> {

@@ -100,6 +100,13 @@ impl Reader {
                 (split, Payload::Blob(blob))
             }
             Fetched::Rows(chunk) => (0, Payload::Rows(chunk)),
+            Fetched::Splits(found) => {
+                let now_ms = self.clock.now_ms();
+                return found.into_iter().for_each(|split| {
+                    splits.hear(split, now_ms);
+                    self.queue.push(split, Payload::Split);
+                });
+            }
             Fetched::End => return,
         };
         self.counters.blobs.fetch_add(1, Relaxed);

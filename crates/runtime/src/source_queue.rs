@@ -18,6 +18,8 @@ pub enum Payload {
     Blob(FetchedBlob),
     /// Finished rows.
     Rows(Chunk),
+    /// A split that may give something later.
+    Split,
     /// The split has fallen silent.
     Idle,
 }
@@ -134,7 +136,7 @@ impl Payload {
         match self {
             Payload::Blob(fetched) => fetched.blob.bytes.len() + 64,
             Payload::Rows(chunk) => chunk_bytes(chunk),
-            Payload::Idle => 64,
+            Payload::Split | Payload::Idle => 64,
         }
     }
 }

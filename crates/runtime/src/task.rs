@@ -218,6 +218,10 @@ impl SourceInput {
                 counters.emitted += rows;
                 chunk
             }
+            Payload::Split => {
+                chain.split_found(item.split);
+                Chunk::default()
+            }
             Payload::Idle => {
                 chain.tag = Some(tag);
                 tag.idle = chain.split_idle(item.split)?;

@@ -142,6 +142,11 @@ impl SplitWatermarks {
         self.watermarks.advance(input, marks)
     }
 
+    /// The split takes part from here on.
+    pub fn add(&mut self, split: u32) {
+        self.input(split);
+    }
+
     /// The split falls silent; gives the combined watermark if it rises by that.
     pub fn set_idle(&mut self, split: u32) -> Option<i64> {
         let input = self.input(split);

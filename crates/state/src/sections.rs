@@ -16,7 +16,8 @@ pub(crate) struct Sections {
 impl Sections {
     /// Empty sections for the key groups `groups` of `key_groups`.
     pub(crate) fn new(groups: Range<u32>, key_groups: u32) -> Self {
-        let sections = groups.clone().map(|group| Section { group, ..Section::default() }).collect();
+        let sections =
+            groups.clone().map(|group| Section { group, whole: true, ..Section::default() }).collect();
         Sections { groups, key_groups, sections }
     }
 

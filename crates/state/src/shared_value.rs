@@ -42,7 +42,8 @@ impl StateTable for SharedValue {
     }
 
     fn snapshot(&self, _groups: Range<u32>) -> SnapshotRows {
-        let section = Section { group: SHARED_GROUP, rows: 1, bytes: self.value.to_le_bytes().to_vec() };
+        let section =
+            Section { group: SHARED_GROUP, rows: 1, whole: true, bytes: self.value.to_le_bytes().to_vec() };
         SnapshotRows { schema: SCHEMA, sections: vec![section] }
     }
 

@@ -1,7 +1,7 @@
 //! The rows of one table at one moment, cut by key group, and their bytes.
 //!
 //! Layout (little-endian): `magic u32 · version u32 · schema id u64 · number of sections u32`, for each
-//! section `key group u32 · rows u32 · length u32 · bytes`, and at the end the xxh3 of all that (u64).
+//! section `key group u32 · rows u32 · whole u8 · length u32 · bytes`, and at the end the xxh3 of all that (u64).
 //! Invariant: bytes that were cut or changed are refused, never half read.
 
 use std::ops::Range;
@@ -21,6 +21,8 @@ pub struct Section {
     pub group: u32,
     /// How many rows.
     pub rows: u32,
+    /// Whether these are all rows of the group, or changes since the epoch before.
+    pub whole: bool,
     /// Their bytes.
     pub bytes: Vec<u8>,
 }
@@ -50,6 +52,18 @@ impl SnapshotRows {
         self.sections.iter().filter(move |s| s.group == SHARED_GROUP || groups.contains(&s.group))
     }
 
+    /// Adds whole sections without rows for the groups that have none, so that rows of former epochs end here.
+    pub fn add_empty(&mut self, groups: Range<u32>) {
+        let missing = groups.filter(|group| self.sections.binary_search_by_key(group, |s| s.group).is_err());
+        let missing: Vec<u32> = missing.collect();
+        self.sections.extend(missing.into_iter().map(|group| Section {
+            group,
+            whole: true,
+            ..Section::default()
+        }));
+        self.sections.sort_by_key(|section| section.group);
+    }
+
     /// Refuses rows of another layout.
     pub fn check_schema(&self, schema: u64) -> Result<()> {
         match self.schema == schema {
@@ -63,7 +77,7 @@ impl SnapshotRows {
 
     /// The versioned byte form with its checksum.
     pub fn encode(&self) -> Vec<u8> {
-        let size: usize = self.sections.iter().map(|section| section.bytes.len() + 12).sum();
+        let size: usize = self.sections.iter().map(|section| section.bytes.len() + 13).sum();
         let mut out = Vec::with_capacity(size + 28);
         out.extend_from_slice(&MAGIC.to_le_bytes());
         out.extend_from_slice(&SNAPSHOT_VERSION.to_le_bytes());
@@ -72,6 +86,7 @@ impl SnapshotRows {
         for section in &self.sections {
             out.extend_from_slice(&section.group.to_le_bytes());
             out.extend_from_slice(&section.rows.to_le_bytes());
+            out.push(u8::from(section.whole));
             out.extend_from_slice(&(section.bytes.len() as u32).to_le_bytes());
             out.extend_from_slice(&section.bytes);
         }
@@ -98,8 +113,8 @@ impl SnapshotRows {
         }
         let mut out = SnapshotRows::new(reader.u64()?);
         for _ in 0..reader.u32()? {
-            let (group, rows, len) = (reader.u32()?, reader.u32()?, reader.u32()?);
-            out.sections.push(Section { group, rows, bytes: reader.bytes(len as usize)?.to_vec() });
+            let (group, rows, whole, len) = (reader.u32()?, reader.u32()?, reader.u8()? != 0, reader.u32()?);
+            out.sections.push(Section { group, rows, whole, bytes: reader.bytes(len as usize)?.to_vec() });
         }
         Ok(out)
     }
@@ -181,7 +196,7 @@ mod tests {
     use super::*;
 
     fn sample() -> SnapshotRows {
-        let section = |group| Section { group, rows: 2, bytes: vec![1, 2, 3] };
+        let section = |group| Section { group, rows: 2, whole: group != 5, bytes: vec![1, 2, 3] };
         SnapshotRows { schema: 7, sections: vec![section(0), section(5), section(SHARED_GROUP)] }
     }
 

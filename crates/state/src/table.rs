@@ -2,7 +2,7 @@
 
 use crate::SnapshotRows;
 use std::ops::Range;
-use tidemill_types::Result;
+use tidemill_types::{Error, Result};
 
 /// A table of an operator as the runtime sees it.
 pub trait StateTable: Send {
@@ -15,6 +15,23 @@ pub trait StateTable: Send {
     /// Adds the rows of these key groups from a snapshot; the table need not be empty, since the rows of
     /// one task may come from the snapshots of many.
     fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()>;
+
+    /// What a checkpoint must write. For each key group of `groups`: all its rows if `whole` says so, even if there
+    /// are none; else what changed since the last call (or since the table was restored). A changed row of a section
+    /// that is not [`Section::whole`](crate::snapshot::Section::whole) begins with a byte, 1: the row is set, 0: it
+    /// is gone, and only what identifies it follows.
+    ///
+    /// A table that keeps no track of its changes gives every group whole.
+    fn delta(&mut self, groups: Range<u32>, _whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
+        let mut rows = self.snapshot(groups.clone());
+        rows.add_empty(groups);
+        rows
+    }
+
+    /// Applies sections of changes on top of what was restored, in the order of their epochs.
+    fn apply(&mut self, _changes: &SnapshotRows, _groups: Range<u32>) -> Result<()> {
+        Err(Error::internal("a table that gives no changes was given some"))
+    }
 
     /// Forgets everything.
     fn clear(&mut self);

@@ -32,7 +32,7 @@ fn open(request: &TableRequest<'_>) -> Result<OpenSource> {
     let seed = request.options.integer(&SEED)?.unwrap_or_default() as u64;
     let lines_max = request.options.integer(&LINES)?.unwrap_or(1).max(1) as u64;
     let source = CutFile { text, at: 0, random: Random::new(seed), lines_max, path: path.into() };
-    Ok(OpenSource { source: Box::new(source), bounded: true, watermark_per_split: false })
+    Ok(OpenSource { source: Box::new(source), bounded: true, watermark_per_split: false, replayable: false })
 }
 
 struct CutFile {

@@ -184,6 +184,8 @@ mod tests {
             parallelism: 1,
             zone: Tz::UTC,
             run_id: "r",
+            pipeline_id: "p",
+            checkpointed: false,
         })
     }
 

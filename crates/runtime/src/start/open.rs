@@ -95,6 +95,8 @@ impl Builder<'_> {
             parallelism,
             zone: self.options.zone,
             run_id: &self.options.run_id,
+            pipeline_id: "",
+            checkpointed: false,
         })?;
         let queue = Arc::new(PacketQueue::new(self.options.queue_bytes_max, signal.clone()));
         self.sinks.push((opened.sink, queue.clone()));
@@ -118,6 +120,8 @@ fn open_source(source: &SourcePlan, options: &JobOptions) -> Result<OpenSource> 
         parallelism: 1,
         zone: options.zone,
         run_id: &options.run_id,
+        pipeline_id: "",
+        checkpointed: false,
     })
 }
 

@@ -124,12 +124,16 @@ pub fn connectors() -> ConnectorRegistry {
         let (acts, per_split) = SCRIPTS.lock().unwrap()[request.options.get("id").unwrap()].clone();
         let bounded = !acts.iter().any(|act| matches!(act, Act::Hang));
         let source = Box::new(ScriptedSource { acts: acts.into(), offset: 0 });
-        Ok(OpenSource { source, bounded, watermark_per_split: per_split })
+        Ok(OpenSource { source, bounded, watermark_per_split: per_split, replayable: false })
     };
     let sink: fn(&TableRequest<'_>) -> Result<OpenSink> = |request| {
         let id = request.options.get("id").unwrap().to_string();
         let written = WRITTEN.lock().unwrap().entry(id.clone()).or_default().clone();
-        Ok(OpenSink { front: Box::new(NoFront), sink: Box::new(CollectingSink { id, written, fail: 2 }) })
+        Ok(OpenSink {
+            front: Box::new(NoFront),
+            sink: Box::new(CollectingSink { id, written, fail: 2 }),
+            guarantee: Guarantee::AtLeastOnce,
+        })
     };
     ConnectorRegistry(vec![Arc::new(Connector {
         name: "script",

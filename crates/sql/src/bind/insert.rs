@@ -238,6 +238,8 @@ impl Binder<'_> {
             parallelism: 1,
             zone: self.session.info().zone,
             run_id: "check",
+            pipeline_id: "check",
+            checkpointed: false,
         };
         (storage.connector.check)(&request).map_err(at(span))?;
         if storage.format.is_some_and(|format| format.encoder.is_none()) {

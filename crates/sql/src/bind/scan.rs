@@ -152,6 +152,8 @@ impl Binder<'_> {
             parallelism: 1,
             zone,
             run_id: "check",
+            pipeline_id: "check",
+            checkpointed: false,
         };
         (storage.connector.check)(&request).map_err(at(span))?;
         let Some(format) = storage.format else { return Ok(()) };
