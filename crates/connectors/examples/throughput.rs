@@ -88,6 +88,7 @@ async fn main() {
         match source.next().await.expect("it can be read") {
             Fetched::Blob(fetched) => bytes += fetched.blob.bytes.len() as u64,
             Fetched::Rows(chunk) => rows += chunk.rows as u64,
+            Fetched::Splits(_) => {}
             Fetched::End => break,
         }
     }
