@@ -1,6 +1,7 @@
 //! A connector as a value, and the table of them that the composition root fills.
 
 use crate::{OpenSink, OpenSource};
+use std::path::Path;
 use std::sync::Arc;
 use tidemill_types::options::{near, quoted_or};
 use tidemill_types::{DataType, Error, OptionKind, OptionSpec, Options, Result, Schema};
@@ -48,6 +49,9 @@ pub struct TableRequest<'a> {
     pub pipeline_id: &'a str,
     /// Whether checkpoints are taken: then an exactly-once sink shows nothing before [`crate::Sink::commit`].
     pub checkpointed: bool,
+    /// The state folder of the run, if it has one. A connector that keeps something there does so in a folder of its
+    /// own with the `pipeline_id` in its name.
+    pub state_dir: Option<&'a Path>,
 }
 
 /// A connector: what it is called, what it takes, how it is opened.

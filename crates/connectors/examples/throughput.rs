@@ -80,6 +80,7 @@ async fn main() {
         run_id: "run",
         pipeline_id: "p",
         checkpointed: false,
+        state_dir: None,
     };
     let open = connector.source.expect("it can be read")(&request).expect("the options are right");
     let (mut source, start) = (open.source, Instant::now());

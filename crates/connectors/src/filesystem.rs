@@ -12,6 +12,7 @@ mod options;
 mod partition;
 mod parts;
 mod path;
+mod position;
 mod reader;
 mod rolling;
 mod sink;
@@ -96,9 +97,16 @@ fn location(request: &TableRequest<'_>) -> Result<Location> {
 
 fn open_source(request: &TableRequest<'_>) -> Result<OpenSource> {
     check(request)?;
-    let source = source::open(request, location(request)?)?;
-    let bounded = bounded(request.options);
-    Ok(OpenSource { source: Box::new(source), bounded, watermark_per_split: false, replayable: false })
+    let location = location(request)?;
+    // Pipes can't be read twice; and what several tasks read depends on how many there are.
+    let replayable = request.parallelism <= 1 && is_stored(&location);
+    let source = Box::new(source::open(request, location)?);
+    Ok(OpenSource { source, bounded: bounded(request.options), watermark_per_split: false, replayable })
+}
+
+fn is_stored(location: &Location) -> bool {
+    let Location::Path(path) = location else { return false };
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() || metadata.is_dir())
 }
 
 fn open_sink(request: &TableRequest<'_>) -> Result<OpenSink> {

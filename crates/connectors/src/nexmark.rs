@@ -48,6 +48,6 @@ fn open(request: &TableRequest<'_>) -> Result<OpenSource> {
         source: Box::new(source),
         bounded: bounded(request.options),
         watermark_per_split: false,
-        replayable: false,
+        replayable: true,
     })
 }

@@ -62,6 +62,7 @@ impl Table {
             run_id: "run",
             pipeline_id: "p",
             checkpointed: false,
+            state_dir: None,
         };
         use_it(registry.find("filesystem").unwrap(), &request)
     }

@@ -49,6 +49,7 @@ fn with<T>(
         run_id: "run",
         pipeline_id: "p",
         checkpointed: false,
+        state_dir: None,
     };
     use_it(connector, &request)
 }

@@ -3,7 +3,9 @@
 //! A result must not depend on how its input was cut; this source makes that testable.
 
 use crate::random::Random;
-use tidemill_connector::{Connector, Fetched, FetchedBlob, OpenSource, Place, Source, TableRequest};
+use tidemill_connector::{
+    Connector, Fetched, FetchedBlob, OpenSource, Place, Positions, Source, TableRequest,
+};
 use tidemill_types::{Blob, Error, OptionKind, OptionSpec, Result};
 
 const PATH: OptionSpec = OptionSpec::new("path", OptionKind::Text, "the file").required();
@@ -32,7 +34,7 @@ fn open(request: &TableRequest<'_>) -> Result<OpenSource> {
     let seed = request.options.integer(&SEED)?.unwrap_or_default() as u64;
     let lines_max = request.options.integer(&LINES)?.unwrap_or(1).max(1) as u64;
     let source = CutFile { text, at: 0, random: Random::new(seed), lines_max, path: path.into() };
-    Ok(OpenSource { source: Box::new(source), bounded: true, watermark_per_split: false, replayable: false })
+    Ok(OpenSource { source: Box::new(source), bounded: true, watermark_per_split: false, replayable: true })
 }
 
 struct CutFile {
@@ -58,5 +60,14 @@ impl Source for CutFile {
         let place = Place { split: self.path.clone(), split_index: 0, offset: start as u64, line: 0 };
         let blob = Blob::lines(self.text[start..self.at].to_vec());
         Ok(Fetched::Blob(FetchedBlob { blob, place, constants: Vec::new() }))
+    }
+    fn positions(&self) -> Positions {
+        Positions::from([(self.path.to_string(), self.at.to_string())])
+    }
+
+    async fn restore(&mut self, positions: &Positions) -> Result<()> {
+        let at = positions.get(&*self.path).and_then(|at| at.parse().ok());
+        self.at = at.ok_or_else(|| Error::internal("no position of this file"))?;
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! What tests of the whole engine share: a source that cuts its input at random, a runner that folds
-//! changelogs, random queries, and SQLite as the batch engine that says what their answer is.
+//! changelogs, random queries, and SQLite as the batch engine that says what their answer is; and the suites that
+//! hold connectors to what they promise about crashes.
 //!
 //! Invariant: never shipped; the answers of the oracle come from an engine that is not ours.
 
@@ -9,3 +10,5 @@ pub mod query;
 pub mod random;
 mod ranked;
 pub mod run;
+pub mod source_suite;
+pub mod table;

@@ -1,6 +1,7 @@
 //! Makes the values of a column, a chunk at a time.
 //!
-//! Invariant: what is made depends on the row numbers, the random stream and the time handed in only.
+//! Invariant: a value depends on its row's number, the seed of its field and the time handed in only, never on
+//! which rows are made with it; so a run that is resumed goes on with the rows that it would have made.
 
 use crate::columns::fixed;
 use crate::random::Random;
@@ -65,7 +66,9 @@ pub(super) struct Rows {
     pub(super) first: u64,
     /// How far apart the numbers of the rows are: other tasks make those between.
     pub(super) step: u64,
-    /// How many.
+    /// How many values make up one row: more than 1 inside collections.
+    pub(super) group: u64,
+    /// How many values.
     pub(super) count: usize,
     /// Milliseconds since 1970.
     pub(super) now_ms: i64,
@@ -81,17 +84,19 @@ impl Field {
     }
 
     /// The values of these rows.
-    pub(super) fn values(&self, rows: Rows, random: &mut Random) -> ArrayRef {
-        let nulls = self.nulls(rows.count, random);
+    pub(super) fn values(&self, rows: Rows, seed: u64) -> ArrayRef {
+        let nulls = self.nulls(rows, seed);
         let count = rows.count;
+        let mut draws = rows.numbers().map(|number| Random::of(seed, number));
+        let mut random = || draws.next().expect("a stream for each row");
         match &self.shape {
             Shape::Sequence { start, .. } => self.sequence(*start, rows),
             Shape::Boolean => {
-                let values = BooleanBuffer::collect_bool(count, |_| random.bits() & 1 == 1);
+                let values = BooleanBuffer::collect_bool(count, |_| random().bits() & 1 == 1);
                 Arc::new(BooleanArray::new(values, nulls))
             }
-            Shape::Integer { min, max } => self.integers(count, nulls, || random.between(*min, *max)),
-            Shape::Real { min, max } => self.reals(count, nulls, || between(random, *min, *max)),
+            Shape::Integer { min, max } => self.integers(count, nulls, || random().between(*min, *max)),
+            Shape::Real { min, max } => self.reals(count, nulls, || between(&mut random(), *min, *max)),
             Shape::Text(length) => self.texts(count, nulls, *length, random),
             Shape::Today => {
                 let today = rows.now_ms.div_euclid(DAY_MS) as i32;
@@ -103,13 +108,14 @@ impl Field {
             }
             Shape::Now { max_past_ms } => self.instants(rows, nulls, *max_past_ms, random),
             Shape::Array(element, length) => {
-                let elements = element.values(rows.times(*length), random);
+                let elements = element.values(rows.times(*length), part_seed(seed, 0));
                 let offsets = offsets(count, *length);
                 Arc::new(ListArray::new(element_field(&element.data_type), offsets, elements, nulls))
             }
-            Shape::Map(key, value, length) => self.maps(rows, nulls, (key, value), *length, random),
+            Shape::Map(key, value, length) => self.maps(rows, nulls, (key, value), *length, seed),
             Shape::Row(fields) => {
-                let columns = fields.iter().map(|field| field.values(rows, random)).collect();
+                let parts = fields.iter().enumerate();
+                let columns = parts.map(|(part, field)| field.values(rows, part_seed(seed, part))).collect();
                 let Arrow::Struct(names) = arrow_type(&self.data_type) else {
                     unreachable!("a ROW lies in a struct column")
                 };
@@ -118,9 +124,10 @@ impl Field {
         }
     }
 
-    fn nulls(&self, count: usize, random: &mut Random) -> Option<NullBuffer> {
-        (self.null_rate > 0.0)
-            .then(|| NullBuffer::new(BooleanBuffer::collect_bool(count, |_| random.unit() >= self.null_rate)))
+    fn nulls(&self, rows: Rows, seed: u64) -> Option<NullBuffer> {
+        let seed = part_seed(seed, NULLS);
+        let valid = |number| Random::of(seed, number).unit() >= self.null_rate;
+        (self.null_rate > 0.0).then(|| rows.numbers().map(valid).collect::<BooleanBuffer>().into())
     }
 
     fn sequence(&self, start: i64, rows: Rows) -> ArrayRef {
@@ -179,9 +186,9 @@ impl Field {
         rows: Rows,
         nulls: Option<NullBuffer>,
         max_past_ms: i64,
-        random: &mut Random,
+        mut random: impl FnMut() -> Random,
     ) -> ArrayRef {
-        let instants = (0..rows.count).map(|_| rows.now_ms - random.between(0, max_past_ms));
+        let instants = (0..rows.count).map(|_| rows.now_ms - random().between(0, max_past_ms));
         match self.data_type.kind {
             TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) if is_wide(p) => {
                 let nanos = instants.map(|ms| i128::from(ms) * NANOS_PER_MS);
@@ -199,14 +206,15 @@ impl Field {
         count: usize,
         nulls: Option<NullBuffer>,
         length: Length,
-        random: &mut Random,
+        mut random: impl FnMut() -> Random,
     ) -> ArrayRef {
         let mut bytes = Vec::with_capacity(count * length.max as usize + 16);
         let mut ends = Vec::with_capacity(count);
         for _ in 0..count {
+            let mut random = random();
             let wanted =
                 if length.varies { random.between(1, length.max.max(1).into()) } else { length.max.into() };
-            push_hex(&mut bytes, wanted as usize, random);
+            push_hex(&mut bytes, wanted as usize, &mut random);
             ends.push(bytes.len() as u32);
         }
         let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
@@ -239,10 +247,10 @@ impl Field {
         nulls: Option<NullBuffer>,
         (key, value): (&Field, &Field),
         length: u32,
-        random: &mut Random,
+        seed: u64,
     ) -> ArrayRef {
-        let keys = key.values(rows.times(length), random);
-        let values = value.values(rows.times(length), random);
+        let keys = key.values(rows.times(length), part_seed(seed, 0));
+        let values = value.values(rows.times(length), part_seed(seed, 1));
         let types = (&key.data_type, &value.data_type);
         Arc::new(map_array(types, offsets(rows.count, length), (keys, values), nulls))
     }
@@ -251,8 +259,25 @@ impl Field {
 impl Rows {
     /// As many rows as there are elements.
     fn times(self, length: u32) -> Rows {
-        Rows { count: self.count * length as usize, ..self }
+        Rows { count: self.count * length as usize, group: self.group * u64::from(length), ..self }
     }
+
+    /// The numbers of the values.
+    fn numbers(self) -> impl Iterator<Item = u64> {
+        let Rows { first, step, group, .. } = self;
+        (0..self.count as u64).map(move |at| match group {
+            1 => first.wrapping_add(at * step),
+            _ => first.wrapping_add(at / group * step).wrapping_mul(group) + at % group,
+        })
+    }
+}
+
+/// The part of a field that says where it is NULL.
+const NULLS: usize = usize::MAX;
+
+/// The seed of a part of a field, or of a column under the seed of the table.
+pub(super) fn part_seed(seed: u64, part: usize) -> u64 {
+    Random::of(!seed, part as u64).bits()
 }
 
 fn offsets(count: usize, length: u32) -> OffsetBuffer<i32> {

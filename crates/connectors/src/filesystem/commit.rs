@@ -186,6 +186,7 @@ mod tests {
             run_id: "r",
             pipeline_id: "p",
             checkpointed: false,
+            state_dir: None,
         })
     }
 

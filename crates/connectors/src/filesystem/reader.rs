@@ -7,18 +7,19 @@ use super::cutter::{CutError, Cutter, LINE_BYTES_MAX};
 use super::listing::{absolute, list, unreadable};
 use super::partition::read_value;
 use super::path::{Location, partition_folders};
+use super::position::{Cursor, Stand, Traced};
 use super::tail::Tails;
 use crate::columns::fixed;
 use arrow_array::{ArrayRef, StringViewArray};
 use chrono_tz::Tz;
 use fancy_regex::Regex;
 use std::fs::{File, Metadata};
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, UNIX_EPOCH};
-use tidemill_connector::{Fetched, FetchedBlob, Place};
+use tidemill_connector::{Fetched, FetchedBlob, Place, Positions};
 use tidemill_types::{Blob, DataType, Error, Result, TypeKind};
 use tokio::sync::mpsc;
 
@@ -32,6 +33,8 @@ pub(super) struct Reader {
     pub(super) constants: Constants,
     pub(super) task: usize,
     pub(super) parallelism: usize,
+    /// Where an earlier run stood.
+    pub(super) resumed: Positions,
 }
 
 /// A metadata column of files.
@@ -121,20 +124,6 @@ impl From<Error> for Halt {
     }
 }
 
-/// How far a split was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cursor {
-    /// Bytes handed on.
-    pub(super) offset: u64,
-    /// The number of the next line, from 1.
-    pub(super) line: u64,
-}
-
-impl Cursor {
-    /// The start of a file.
-    pub(super) const START: Cursor = Cursor { offset: 0, line: 1 };
-}
-
 /// One file (or standard input) while it is read.
 pub(super) struct Split {
     /// What messages call it.
@@ -143,31 +132,61 @@ pub(super) struct Split {
     pub(super) index: u32,
     /// What its path gives.
     pub(super) constants: Vec<(usize, ArrayRef)>,
+    /// How its stand is told; `None` for pipes and the like.
+    pub(super) traced: Option<Traced>,
+}
+
+/// How far a file was read behind a step of the thread.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// Its number among the files of the task.
+    pub(super) index: u32,
+    /// Its path.
+    pub(super) name: Arc<str>,
+    /// `None`: it is gone, and nothing of it need be remembered.
+    pub(super) stand: Option<Stand>,
+}
+
+/// What the thread gives: something to hand on, how far that brings files, or both.
+#[derive(Debug, Default)]
+pub(super) struct Step {
+    pub(super) fetched: Option<Result<Fetched>>,
+    pub(super) progress: Vec<Progress>,
+}
+
+/// The way to the source.
+#[derive(Debug)]
+pub(super) struct Out(pub(super) mpsc::Sender<Step>);
+
+impl Out {
+    pub(super) fn progress(&self, progress: Vec<Progress>) -> Result<(), Halt> {
+        self.send(Step { fetched: None, progress })
+    }
+
+    fn send(&self, step: Step) -> Result<(), Halt> {
+        self.0.blocking_send(step).map_err(|_| Halt::Closed)
+    }
 }
 
 impl Reader {
     /// Reads until the end, a failure, or until nobody listens.
-    pub(super) fn run(self, out: &mpsc::Sender<Result<Fetched>>, stopped: &std_mpsc::Receiver<()>) {
+    pub(super) fn run(self, out: &Out, stopped: &std_mpsc::Receiver<()>) {
         let last = match self.read(out, stopped) {
             Ok(()) => Ok(Fetched::End),
             Err(Halt::Failed(error)) => Err(error),
             Err(Halt::Closed) => return,
         };
         // The consumer may have gone at this very moment; then nobody misses the end.
-        let _ = out.blocking_send(last);
+        let _ = out.send(Step { fetched: Some(last), progress: Vec::new() });
     }
 
-    fn read(
-        &self,
-        out: &mpsc::Sender<Result<Fetched>>,
-        stopped: &std_mpsc::Receiver<()>,
-    ) -> Result<(), Halt> {
+    fn read(&self, out: &Out, stopped: &std_mpsc::Receiver<()>) -> Result<(), Halt> {
         match (&self.location, self.monitor) {
             (Location::Standard, _) if self.task > 0 => Ok(()),
             (Location::Standard, _) => self.read_standard(out),
             (Location::Path(root), None) => self.read_once(root, out),
             (Location::Path(root), Some(interval)) => {
-                let mut tails = Tails::new();
+                let mut tails = Tails::resume(self, root, out)?;
                 loop {
                     tails.look(self, root, out)?;
                     if stopped.recv_timeout(interval) != Err(std_mpsc::RecvTimeoutError::Timeout) {
@@ -186,27 +205,74 @@ impl Reader {
         Ok(files)
     }
 
-    fn read_standard(&self, out: &mpsc::Sender<Result<Fetched>>) -> Result<(), Halt> {
-        let split = Split { name: "standard input".into(), index: 0, constants: Vec::new() };
+    fn read_standard(&self, out: &Out) -> Result<(), Halt> {
+        let split = Split { name: "standard input".into(), index: 0, constants: Vec::new(), traced: None };
         let cutter = Cutter::new(std::io::stdin().lock(), true, None);
         pump(&split, cutter, Cursor::START, true, out).map(drop)
     }
 
-    fn read_once(&self, root: &Path, out: &mpsc::Sender<Result<Fetched>>) -> Result<(), Halt> {
-        for (index, path) in self.files(root)?.iter().enumerate() {
-            let (file, metadata) = open(path)?;
-            let split = self.split(path, &metadata, index as u32)?;
-            let cutter = Cutter::new(plain(path, file)?, !metadata.is_file(), expected(path, &metadata));
-            pump(&split, cutter, Cursor::START, true, out)?;
+    /// Reads the files in path order. A run that is resumed has read everything before the file where it stands, so
+    /// that file is all it remembers; files that came behind it meanwhile are read too.
+    fn read_once(&self, root: &Path, out: &Out) -> Result<(), Halt> {
+        let files = self.files(root)?;
+        let resumed = self.resumed.iter().next_back();
+        let resumed = resumed.map(|(name, text)| Stand::parse(text).map(|stand| (Path::new(name), stand)));
+        let resumed = resumed.transpose()?;
+        if let Some((path, stand)) = &resumed
+            && !stand.done
+            && !files.iter().any(|file| file == path)
+        {
+            return Err(changed(path, "is gone, but was not read to its end").into());
+        }
+        for (index, path) in files.iter().enumerate() {
+            let at = match &resumed {
+                Some((last, stand)) if path < *last || (path == last && stand.done) => continue,
+                Some((last, stand)) if path == last => Some(stand),
+                _ => None,
+            };
+            self.read_file(path, index as u32, at, out)?;
         }
         Ok(())
     }
 
-    /// The split of a file.
-    pub(super) fn split(&self, path: &Path, metadata: &Metadata, index: u32) -> Result<Split> {
-        let constants = self.constants.of(path, metadata)?;
-        Ok(Split { name: path.to_string_lossy().into(), index, constants })
+    fn read_file(&self, path: &Path, index: u32, stand: Option<&Stand>, out: &Out) -> Result<(), Halt> {
+        let (file, metadata) = open(path)?;
+        let split = self.split(path, (&file, &metadata), index)?;
+        if let Some(reason) = stand.and_then(|stand| stand.mismatch(path, &file, &metadata).transpose()) {
+            return Err(changed(path, &reason?).into());
+        }
+        let at = stand.map_or(Cursor::START, |stand| stand.at);
+        let cutter = Cutter::new(plain(path, file, at)?, !metadata.is_file(), expected(path, &metadata, at));
+        let end = pump(&split, cutter, at, true, out)?;
+        out.progress(split.progress(end, true).into_iter().collect())
     }
+
+    /// The split of a file.
+    pub(super) fn split(
+        &self,
+        path: &Path,
+        (file, metadata): (&File, &Metadata),
+        index: u32,
+    ) -> Result<Split> {
+        let constants = self.constants.of(path, metadata)?;
+        let traced = metadata.is_file().then(|| Traced::of(path, file, metadata)).transpose()?;
+        Ok(Split { name: path.to_string_lossy().into(), index, constants, traced })
+    }
+}
+
+impl Split {
+    /// That it was read up to here, if that can be told.
+    pub(super) fn progress(&self, at: Cursor, done: bool) -> Option<Progress> {
+        let stand = Stand { done, ..self.traced.as_ref()?.stand(at) };
+        Some(Progress { index: self.index, name: self.name.clone(), stand: Some(stand) })
+    }
+}
+
+fn changed(path: &Path, what: &str) -> Error {
+    Error::user_hint(
+        format!("can't go on with '{}' where the last run stopped: it {what}", path.display()),
+        "put the file back as it was, or begin anew with an empty state folder",
+    )
 }
 
 /// Opens a file and looks at what was opened.
@@ -245,21 +311,26 @@ pub(super) fn is_compressed(path: &Path) -> bool {
     compression(path).is_some()
 }
 
-/// The bytes of a file without its compression.
-pub(super) fn plain(path: &Path, file: File) -> Result<Box<dyn Read>> {
-    Ok(match compression(path) {
-        None => Box::new(file),
+/// The bytes of a file without its compression, from a place on. What is compressed must be read up to there.
+pub(super) fn plain(path: &Path, mut file: File, from: Cursor) -> Result<Box<dyn Read>> {
+    let failed = |error| unreadable(path, &error);
+    let mut reader: Box<dyn Read> = match compression(path) {
+        None => {
+            if from.offset > 0 {
+                file.seek(SeekFrom::Start(from.offset)).map_err(failed)?;
+            }
+            return Ok(Box::new(file));
+        }
         Some(Compression::Gzip) => Box::new(flate2::read::MultiGzDecoder::new(file)),
         Some(Compression::Deflate) => Box::new(flate2::read::ZlibDecoder::new(file)),
-        Some(Compression::Zstd) => {
-            let decoder = zstd::stream::read::Decoder::new(file);
-            Box::new(decoder.map_err(|error| unreadable(path, &error))?)
-        }
-    })
+        Some(Compression::Zstd) => Box::new(zstd::stream::read::Decoder::new(file).map_err(failed)?),
+    };
+    std::io::copy(&mut reader.by_ref().take(from.offset), &mut std::io::sink()).map_err(failed)?;
+    Ok(reader)
 }
 
-fn expected(path: &Path, metadata: &Metadata) -> Option<u64> {
-    (metadata.is_file() && !is_compressed(path)).then_some(metadata.len())
+fn expected(path: &Path, metadata: &Metadata, from: Cursor) -> Option<u64> {
+    (metadata.is_file() && !is_compressed(path)).then_some(metadata.len().saturating_sub(from.offset))
 }
 
 /// Hands on the lines of a stream from `at` and says how far it came. The last line without an end is handed
@@ -269,7 +340,7 @@ pub(super) fn pump<R: Read>(
     mut cutter: Cutter<R>,
     mut at: Cursor,
     with_rest: bool,
-    out: &mpsc::Sender<Result<Fetched>>,
+    out: &Out,
 ) -> Result<Cursor, Halt> {
     loop {
         match cutter.next_lines() {
@@ -284,12 +355,7 @@ pub(super) fn pump<R: Read>(
     }
 }
 
-fn send(
-    split: &Split,
-    lines: Vec<u8>,
-    at: Cursor,
-    out: &mpsc::Sender<Result<Fetched>>,
-) -> Result<Cursor, Halt> {
+fn send(split: &Split, lines: Vec<u8>, at: Cursor, out: &Out) -> Result<Cursor, Halt> {
     let next = Cursor {
         offset: at.offset + lines.len() as u64,
         line: at.line + memchr::memchr_iter(b'\n', &lines).count() as u64,
@@ -297,7 +363,8 @@ fn send(
     let place =
         Place { split: split.name.clone(), split_index: split.index, offset: at.offset, line: at.line };
     let blob = FetchedBlob { blob: Blob::lines(lines), place, constants: split.constants.clone() };
-    out.blocking_send(Ok(Fetched::Blob(blob))).map_err(|_| Halt::Closed)?;
+    let progress = split.progress(next, false).into_iter().collect();
+    out.send(Step { fetched: Some(Ok(Fetched::Blob(blob))), progress })?;
     Ok(next)
 }
 

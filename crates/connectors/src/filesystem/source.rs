@@ -2,15 +2,20 @@
 //!
 //! The thread starts with the first `next` and ends when the source is dropped: its channel is then closed,
 //! and a wait for the next look at the folder is woken. Invariant: `next` keeps nothing outside the channel,
-//! so that it may be dropped while it waits.
+//! so that it may be dropped while it waits; and as the thread reads ahead, positions are those that came through the
+//! channel, not the thread's.
 
 use super::listing::list;
 use super::options::{DEFAULT_NAME, MONITOR_INTERVAL, REGEX};
 use super::path::Location;
-use super::reader::{Constants, FileKey, Reader};
+use super::position::Stand;
+use super::reader::{Constants, FileKey, Out, Progress, Reader, Step};
+use super::tail::inode_suffix;
 use fancy_regex::Regex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
-use tidemill_connector::{Fetched, Source, TableRequest};
+use tidemill_connector::{Fetched, Positions, Source, TableRequest};
 use tidemill_types::{Error, Options, Result};
 use tokio::sync::mpsc;
 
@@ -21,10 +26,11 @@ const READ_AHEAD: usize = 4;
 pub(super) struct FileSource {
     reader: Option<Reader>,
     running: Option<Running>,
+    progressed: Progressed,
 }
 
 struct Running {
-    blobs: mpsc::Receiver<Result<Fetched>>,
+    steps: mpsc::Receiver<Step>,
     /// Dropping it wakes the thread.
     _stop: std_mpsc::Sender<()>,
 }
@@ -43,8 +49,45 @@ pub(super) fn open(request: &TableRequest<'_>, location: Location) -> Result<Fil
         constants: constants(request),
         task: request.task,
         parallelism: request.parallelism.max(1),
+        resumed: Positions::new(),
     };
-    Ok(FileSource { reader: Some(reader), running: None })
+    let progressed = Progressed { in_order: reader.monitor.is_none(), ..Progressed::default() };
+    Ok(FileSource { reader: Some(reader), running: None, progressed })
+}
+
+/// How far what was handed on brings the files.
+#[derive(Default)]
+struct Progressed {
+    /// Whether files are read one after another, so that the last one stands for all before it.
+    in_order: bool,
+    /// Where an earlier run stood, until the thread has told how that is now.
+    resumed: Positions,
+    files: BTreeMap<u32, (Arc<str>, Stand)>,
+}
+
+impl Progressed {
+    fn note(&mut self, Progress { index, name, stand }: Progress) {
+        if self.in_order {
+            self.files.clear();
+        }
+        match stand {
+            Some(stand) => drop(self.files.insert(index, (name, stand))),
+            None => drop(self.files.remove(&index)),
+        }
+    }
+
+    fn positions(&self) -> Positions {
+        let mut positions = self.resumed.clone();
+        // Of two files that had the same path in turn, the newer keeps it.
+        for (name, stand) in self.files.values().rev() {
+            let mut name = name.to_string();
+            if positions.contains_key(&name) {
+                name.push_str(&inode_suffix(stand));
+            }
+            positions.insert(name, stand.to_string());
+        }
+        positions
+    }
 }
 
 /// The pattern that whole paths must match.
@@ -73,13 +116,13 @@ fn constants(request: &TableRequest<'_>) -> Constants {
 }
 
 fn start(reader: Reader) -> Result<Running> {
-    let (blobs_in, blobs) = mpsc::channel(READ_AHEAD);
+    let (steps_in, steps) = mpsc::channel(READ_AHEAD);
     let (stop, stopped) = std_mpsc::channel();
     std::thread::Builder::new()
         .name(format!("read {}", reader.table))
-        .spawn(move || reader.run(&blobs_in, &stopped))
+        .spawn(move || reader.run(&Out(steps_in), &stopped))
         .map_err(|error| Error::external_fatal(format!("can't start a reading thread: {error}")))?;
-    Ok(Running { blobs, _stop: stop })
+    Ok(Running { steps, _stop: stop })
 }
 
 #[async_trait::async_trait]
@@ -89,9 +132,27 @@ impl Source for FileSource {
             self.running = Some(start(reader)?);
         }
         let Some(running) = &mut self.running else { return Ok(Fetched::End) };
-        match running.blobs.recv().await {
-            Some(fetched) => fetched,
-            None => Err(Error::internal("the reading thread ended without saying so")),
+        while let Some(step) = running.steps.recv().await {
+            if !step.progress.is_empty() {
+                self.progressed.resumed.clear();
+            }
+            step.progress.into_iter().for_each(|progress| self.progressed.note(progress));
+            if let Some(fetched) = step.fetched {
+                return fetched;
+            }
         }
+        Err(Error::internal("the reading thread ended without saying so"))
+    }
+
+    fn positions(&self) -> Positions {
+        self.progressed.positions()
+    }
+
+    async fn restore(&mut self, positions: &Positions) -> Result<()> {
+        let reader =
+            self.reader.as_mut().ok_or_else(|| Error::internal("the files are being read already"))?;
+        reader.resumed = positions.clone();
+        self.progressed.resumed = positions.clone();
+        Ok(())
     }
 }

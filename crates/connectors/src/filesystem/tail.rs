@@ -4,22 +4,23 @@
 //! 2. A file is known by its device, inode and time of birth, so that a renamed log goes on where it was.
 //! 3. A known file that grew is read from the end of its last whole line; the partial line behind it waits.
 //! 4. A file that shrank, or a path that now holds another file, is a new start, and is reported.
+//! 5. A run that is resumed finds the files again by inode, else by path, if they still have the bytes that were read
+//!    of them; of others the rules above hold. Files that are gone are forgotten.
 //!
 //! Compressed files are read once, when they are first seen. Deliberately not here: notification by the
 //! operating system, which network file systems lack.
 
 use super::cutter::Cutter;
-use super::reader::{Cursor, Halt, Reader, is_compressed, open, plain, pump};
+use super::position::{Cursor, Stand};
+use super::reader::{Halt, Out, Progress, Reader, is_compressed, open, plain, pump};
 use crate::notice::notice;
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata};
-use std::io::{Seek, SeekFrom};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-use tidemill_connector::Fetched;
-use tidemill_types::{Error, Result};
-use tokio::sync::mpsc;
+use tidemill_types::Result;
 
 /// Which file it is, whatever it is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,17 +54,76 @@ pub(super) struct Tails {
 }
 
 impl Tails {
-    pub(super) fn new() -> Self {
-        Tails::default()
+    /// Finds the files that an earlier run read, and says how far.
+    pub(super) fn resume(reader: &Reader, root: &Path, out: &Out) -> Result<Self, Halt> {
+        let mut tails = Tails::default();
+        if reader.resumed.is_empty() {
+            return Ok(tails);
+        }
+        let mut present = Vec::new();
+        for path in reader.files(root)? {
+            if let Some((_, metadata)) = open_present(&path)? {
+                present.push((path, Identity::of(&metadata)));
+            }
+        }
+        let mut progress = Vec::new();
+        for (key, text) in &reader.resumed {
+            let stand = Stand::parse(text)?;
+            let path = Path::new(key.strip_suffix(&inode_suffix(&stand)).unwrap_or(key));
+            progress.extend(tails.find(reader, path, stand, &present)?);
+        }
+        out.progress(progress)?;
+        Ok(tails)
+    }
+
+    /// Finds a file again; the inode counts more than the path.
+    fn find(
+        &mut self,
+        reader: &Reader,
+        path: &Path,
+        stand: Stand,
+        present: &[(PathBuf, Identity)],
+    ) -> Result<Option<Progress>> {
+        let by_inode = present.iter().filter(|(_, identity)| identity.inode == stand.inode);
+        let by_path = present.iter().filter(|(present, _)| present == path);
+        let mut reason = None;
+        for (path, identity) in by_inode.chain(by_path) {
+            let Some((file, metadata)) = open_present(path)? else { continue };
+            if self.known.contains_key(identity) {
+                continue;
+            }
+            reason = stand.mismatch(path, &file, &metadata)?;
+            if reason.is_none() {
+                let size = match (stand.done, is_compressed(path)) {
+                    (true, _) => metadata.len(),
+                    (false, true) => 0,
+                    (false, false) => stand.at.offset,
+                };
+                let index = self.files_seen;
+                self.files_seen += 1;
+                self.known.insert(*identity, Tail { path: path.clone(), index, at: stand.at, size });
+                let name = path.to_string_lossy().into();
+                return Ok(Some(Progress { index, name, stand: Some(stand) }));
+            }
+        }
+        match reason {
+            Some(reason) => {
+                notice(&reader.table, format!("'{}' {reason}; it is read from its start", path.display()));
+            }
+            None if !stand.done => {
+                let offset = stand.at.offset;
+                notice(
+                    &reader.table,
+                    format!("'{}' is gone; it was read up to byte {offset}", path.display()),
+                );
+            }
+            None => {}
+        }
+        Ok(None)
     }
 
     /// Reads what is new under `root`.
-    pub(super) fn look(
-        &mut self,
-        reader: &Reader,
-        root: &Path,
-        out: &mpsc::Sender<Result<Fetched>>,
-    ) -> Result<(), Halt> {
+    pub(super) fn look(&mut self, reader: &Reader, root: &Path, out: &Out) -> Result<(), Halt> {
         let mut present = HashSet::new();
         for path in reader.files(root)? {
             // A file that vanished since the folder was listed is dropped with the next look.
@@ -72,8 +132,10 @@ impl Tails {
             present.insert(identity);
             self.follow(reader, &path, (file, metadata), out)?;
         }
-        self.known.retain(|identity, _| present.contains(identity));
-        Ok(())
+        let gone = self.known.extract_if(|identity, _| !present.contains(identity));
+        let forget = |(_, tail): (_, Tail)| Progress { index: tail.index, name: "".into(), stand: None };
+        let gone: Vec<Progress> = gone.map(forget).collect();
+        if gone.is_empty() { Ok(()) } else { out.progress(gone) }
     }
 
     fn follow(
@@ -81,7 +143,7 @@ impl Tails {
         reader: &Reader,
         path: &Path,
         (file, metadata): (File, Metadata),
-        out: &mpsc::Sender<Result<Fetched>>,
+        out: &Out,
     ) -> Result<(), Halt> {
         let identity = Identity::of(&metadata);
         let mut tail = self.known.remove(&identity).unwrap_or_else(|| self.begin(reader, path));
@@ -92,10 +154,7 @@ impl Tails {
         }
         let done = is_compressed(path) && tail.size > 0;
         if metadata.len() > tail.size && !done {
-            let split = reader.split(path, &metadata, tail.index)?;
-            tail.at = read_on(path, file, &metadata, tail.at, |cutter, at, rest| {
-                pump(&split, cutter, at, rest, out)
-            })?;
+            tail.at = read_on(reader, &tail, (file, &metadata), out)?;
             tail.size = metadata.len();
         }
         self.known.insert(identity, tail);
@@ -111,6 +170,11 @@ impl Tails {
     }
 }
 
+/// What is put behind the path of a file that has a namesake by now.
+pub(super) fn inode_suffix(stand: &Stand) -> String {
+    format!("#{}", stand.inode)
+}
+
 fn open_present(path: &Path) -> Result<Option<(File, Metadata)>> {
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -121,25 +185,21 @@ fn open_present(path: &Path) -> Result<Option<(File, Metadata)>> {
     }
 }
 
-type PlainCutter = Cutter<std::io::Take<Box<dyn std::io::Read>>>;
-
-/// Reads what stands between `at` and the size the file had when it was looked at; what is written meanwhile
-/// comes with the next look.
+/// Reads what stands between the tail's place and the size the file had when it was looked at; what is written
+/// meanwhile comes with the next look.
 fn read_on(
-    path: &Path,
-    mut file: File,
-    metadata: &Metadata,
-    at: Cursor,
-    pump: impl FnOnce(PlainCutter, Cursor, bool) -> Result<Cursor, Halt>,
+    reader: &Reader,
+    tail: &Tail,
+    (file, metadata): (File, &Metadata),
+    out: &Out,
 ) -> Result<Cursor, Halt> {
-    use std::io::Read;
-    if is_compressed(path) {
-        return pump(Cutter::new(plain(path, file)?.take(u64::MAX), false, None), at, true);
+    let split = reader.split(&tail.path, (&file, metadata), tail.index)?;
+    let bytes = plain(&tail.path, file, tail.at)?;
+    if is_compressed(&tail.path) {
+        let end = pump(&split, Cutter::new(bytes, false, None), tail.at, true, out)?;
+        out.progress(split.progress(end, true).into_iter().collect())?;
+        return Ok(end);
     }
-    file.seek(SeekFrom::Start(at.offset)).map_err(|error| {
-        Error::external_fatal(format!("can't read '{}' from byte {}: {error}", path.display(), at.offset))
-    })?;
-    let new_bytes = metadata.len() - at.offset;
-    let reader: Box<dyn Read> = Box::new(file);
-    pump(Cutter::new(reader.take(new_bytes), false, Some(new_bytes)), at, false)
+    let new_bytes = metadata.len() - tail.at.offset;
+    pump(&split, Cutter::new(bytes.take(new_bytes), false, Some(new_bytes)), tail.at, false, out)
 }

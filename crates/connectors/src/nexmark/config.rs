@@ -95,6 +95,7 @@ pub(super) struct Config {
     pub(super) auction_size: u64,
     pub(super) bid_size: u64,
     base_ms: i64,
+    base_is_given: bool,
 }
 
 impl Config {
@@ -131,7 +132,20 @@ impl Config {
             auction_size: size(AUCTION_SIZE)?,
             bid_size: size(BID_SIZE)?,
             base_ms: options.integer(&BASE_TIME)?.unwrap_or_else(|| SystemClock.now_ms()),
+            base_is_given: options.get(BASE_TIME.key).is_some(),
         })
+    }
+
+    /// The time of the first event in milliseconds.
+    pub(super) fn base_ms(&self) -> i64 {
+        self.base_ms
+    }
+
+    /// Goes on with the first event's time of an earlier run, unless the table names it.
+    pub(super) fn resume_at(&mut self, base_ms: i64) {
+        if !self.base_is_given {
+            self.base_ms = base_ms;
+        }
     }
 
     /// The id of the event that comes after `number` others; both the first number and the first id are 1

@@ -2,7 +2,8 @@
 //!
 //! Events are numbered over all tasks; a block of [`CHUNK_EVENTS`] of them is a chunk, and task `t` of `n`
 //! makes blocks `t`, `t + n`, `t + 2n`… Invariant: an event is the same whichever task and chunk makes it,
-//! because its random stream is seeded by its id.
+//! because its random stream is seeded by its id. The position of a task is the number of its next event, with the
+//! time of the first one, which is the start of the run unless the table names it.
 
 use super::auction::Auctions;
 use super::bid::Bids;
@@ -16,9 +17,9 @@ use arrow_array::{ArrayRef, StructArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::DataType as Arrow;
 use std::sync::Arc;
-use tidemill_connector::{Fetched, Source, TableRequest};
+use tidemill_connector::{Fetched, Positions, Source, TableRequest};
 use tidemill_types::arrow_type::arrow_type;
-use tidemill_types::{Chunk, DataType, Result, TypeKind};
+use tidemill_types::{Chunk, DataType, Error, Result, TypeKind};
 
 /// How many events a chunk holds at most.
 const CHUNK_EVENTS: u64 = 4_096;
@@ -30,6 +31,8 @@ pub(super) struct Events {
     config: Config,
     columns: Vec<Column>,
     pace: Option<Pace>,
+    /// What positions call it: the task and how many there are.
+    split: String,
     /// The number of the next event.
     next: u64,
     /// The end of the block that it lies in.
@@ -48,6 +51,7 @@ impl Events {
             pace: config.limited.then(|| Pace::new(config.rate / tasks as f64)),
             config,
             columns,
+            split: format!("events {}/{tasks}", request.task),
             next,
             block_end: next + CHUNK_EVENTS,
             tasks,
@@ -86,6 +90,22 @@ impl Source for Events {
             None => most,
         };
         Ok(Fetched::Rows(self.chunk(count)))
+    }
+
+    fn positions(&self) -> Positions {
+        Positions::from([(self.split.clone(), format!("{}:{}", self.next, self.config.base_ms()))])
+    }
+
+    async fn restore(&mut self, positions: &Positions) -> Result<()> {
+        let Some(position) = positions.get(&self.split) else { return Ok(()) };
+        let (next, base_ms) = position
+            .split_once(':')
+            .and_then(|(next, base_ms)| Some((next.parse().ok()?, base_ms.parse().ok()?)))
+            .ok_or_else(|| Error::internal(format!("'{position}' is no position of nexmark")))?;
+        self.next = next;
+        self.block_end = (next / CHUNK_EVENTS + 1) * CHUNK_EVENTS;
+        self.config.resume_at(base_ms);
+        Ok(())
     }
 }
 

@@ -97,6 +97,7 @@ impl Builder<'_> {
             run_id: &self.options.run_id,
             pipeline_id: "",
             checkpointed: false,
+            state_dir: None,
         })?;
         let queue = Arc::new(PacketQueue::new(self.options.queue_bytes_max, signal.clone()));
         self.sinks.push((opened.sink, queue.clone()));
@@ -122,6 +123,7 @@ fn open_source(source: &SourcePlan, options: &JobOptions) -> Result<OpenSource> 
         run_id: &options.run_id,
         pipeline_id: "",
         checkpointed: false,
+        state_dir: None,
     })
 }
 

@@ -240,6 +240,7 @@ impl Binder<'_> {
             run_id: "check",
             pipeline_id: "check",
             checkpointed: false,
+            state_dir: None,
         };
         (storage.connector.check)(&request).map_err(at(span))?;
         if storage.format.is_some_and(|format| format.encoder.is_none()) {

@@ -154,6 +154,7 @@ impl Binder<'_> {
             run_id: "check",
             pipeline_id: "check",
             checkpointed: false,
+            state_dir: None,
         };
         (storage.connector.check)(&request).map_err(at(span))?;
         let Some(format) = storage.format else { return Ok(()) };
