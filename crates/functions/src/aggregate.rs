@@ -13,6 +13,7 @@ mod log;
 mod percentile;
 mod position;
 mod rows;
+mod single_value;
 mod sum;
 mod variance;
 
@@ -39,6 +40,7 @@ pub fn register(registry: &mut FunctionRegistry) {
     add(registry, "VAR_SAMP", variance::bind_var_samp);
     add(registry, "VARIANCE", variance::bind_var_samp);
     add(registry, "PERCENTILE", percentile::bind);
+    add(registry, "$SINGLE_VALUE", single_value::bind);
 }
 
 /// Binds a call; told whether rows may be taken back.

@@ -12,9 +12,11 @@ use crate::regular_join::RegularJoin;
 use crate::session_aggregate::SessionAggregate;
 use crate::session_assign::SessionAssign;
 use crate::session_groups::SessionGroups;
+use crate::set_operation::SetOperation;
 use crate::time_sort::TimeSort;
 use crate::top_n::TopN;
 use crate::union::Union;
+use crate::unnest::Unnest;
 use crate::watermark::Watermark;
 use crate::window_aggregate::WindowAggregate;
 use crate::window_assign::WindowAssign;
@@ -66,6 +68,8 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
             Box::new(RegularJoin::new(plan, first()?, right, job))
         }
         Plan::Union => Box::new(Union),
+        Plan::SetOperation(plan) => Box::new(SetOperation::new(*plan, first()?, job)),
+        Plan::Unnest(plan) => Box::new(Unnest::new(plan)),
         Plan::TopN(plan) => Box::new(TopN::new(plan, first()?, job)),
         Plan::WindowTopN(plan) => Box::new(WindowTopN::new(plan, first()?, job)),
         Plan::Deduplicate(plan) => Box::new(Deduplicate::new(plan, first()?, job)),

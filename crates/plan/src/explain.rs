@@ -82,6 +82,12 @@ impl Operator {
                 format!("{}, keys={},{residual}", join.kind.name(), join.left_keys.len())
             }
             Operator::Union | Operator::DropUpdateBefore => String::new(),
+            Operator::SetOperation(plan) => format!("{},", plan.name()),
+            Operator::Unnest(plan) => {
+                let outer = if plan.outer { "left, " } else { "" };
+                let ordinality = if plan.ordinality { " with ordinality" } else { "" };
+                format!("{outer}collection=#{}{ordinality},", plan.collection)
+            }
             Operator::TopN(plan) => format!("{}, order=[{}],", plan.ranks.text(), order(&plan.ranks.order)),
             Operator::WindowTopN(plan) => {
                 format!("{}, order=[{}],", plan.ranks.text(), order(&plan.ranks.order))
@@ -126,6 +132,16 @@ impl Operator {
             Operator::Deduplicate(_) => "each key, for ever".into(),
             Operator::TimeSort(_) => "rows that the watermark has not passed".into(),
             Operator::Limit { .. } => "the number of rows seen".into(),
+            Operator::SetOperation(plan) if plan.final_only => {
+                "each row with how often both inputs have it, until the end of input".into()
+            }
+            Operator::SetOperation(plan) if plan.ttl_ms == 0 => {
+                "each row with how often both inputs have it, for ever".into()
+            }
+            Operator::SetOperation(plan) => format!(
+                "each row with how often both inputs have it, {} ms after its last change",
+                plan.ttl_ms
+            ),
             Operator::Join(join) if join.left_ttl_ms == 0 && join.right_ttl_ms == 0 => {
                 "both sides' rows, for ever".into()
             }

@@ -21,7 +21,7 @@ pub use function::{
     ArgumentInfo, BindCall, BoundScalar, CastMode, FunctionRegistry, Kernel, ScalarFunction, SessionInfo,
 };
 pub use stream::{
-    ChangelogMode, Exchange, Input, JoinKind, JoinPlan, Node, NodeId, Operator, SinkPlan, SinkTarget,
-    SourcePlan, StreamPlan,
+    ChangelogMode, Exchange, Input, JoinKind, JoinPlan, Node, NodeId, Operator, SetOperationKind,
+    SetOperationPlan, SinkPlan, SinkTarget, SourcePlan, StreamPlan, UnnestPlan,
 };
 pub use window::{WindowKind, WindowProperty, WindowSpec};

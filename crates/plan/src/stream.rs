@@ -142,6 +142,10 @@ pub enum Operator {
     Join(JoinPlan),
     /// All rows of all inputs.
     Union,
+    /// INTERSECT and EXCEPT of two inputs of the same types.
+    SetOperation(SetOperationPlan),
+    /// Gives each row once for each element of a collection in it.
+    Unnest(UnnestPlan),
     /// Drops `-U` rows in front of a consumer that does not want them.
     DropUpdateBefore,
     /// Keeps the rows of some ranks of each partition. Gives the columns, then the rank if it is wanted.
@@ -294,6 +298,68 @@ pub struct JoinPlan {
     pub final_only: bool,
 }
 
+/// A set operation: rows are counted on both sides, and the counts say how often a row comes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetOperationPlan {
+    /// Which one.
+    pub kind: SetOperationKind,
+    /// ALL: equal rows count, else a row comes out once.
+    pub all: bool,
+    /// How long a row lives after its last change; 0: for ever.
+    pub ttl_ms: i64,
+    /// Batch: only the final rows, at the end of input.
+    pub final_only: bool,
+}
+
+/// Which set operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetOperationKind {
+    /// Rows of both inputs.
+    Intersect,
+    /// Rows of the first input that the second has not.
+    Except,
+}
+
+impl SetOperationPlan {
+    /// How often a row comes out that is so often in the left and the right input.
+    pub fn count(&self, left: i64, right: i64) -> i64 {
+        let (left, right) = (left.max(0), right.max(0));
+        match (self.kind, self.all) {
+            (SetOperationKind::Intersect, true) => left.min(right),
+            (SetOperationKind::Intersect, false) => left.min(right).min(1),
+            (SetOperationKind::Except, true) => (left - right).max(0),
+            (SetOperationKind::Except, false) => i64::from(left > 0 && right == 0),
+        }
+    }
+
+    /// Its name in EXPLAIN.
+    pub fn name(&self) -> &'static str {
+        match (self.kind, self.all) {
+            (SetOperationKind::Intersect, true) => "intersect all",
+            (SetOperationKind::Intersect, false) => "intersect",
+            (SetOperationKind::Except, true) => "except all",
+            (SetOperationKind::Except, false) => "except",
+        }
+    }
+}
+
+/// Rows for the elements of a collection: gives some columns of the input, then those of the element.
+#[derive(Debug, Clone)]
+pub struct UnnestPlan {
+    /// The column with an ARRAY, MAP or MULTISET.
+    pub collection: usize,
+    /// The columns of the input that are given on.
+    pub kept: Vec<usize>,
+    /// Whether it is a MULTISET, whose elements come as often as they are in it.
+    pub multiset: bool,
+    /// Whether elements are ROWs whose fields become columns; one that is NULL gives no row.
+    pub flatten: bool,
+    /// Whether a row without elements comes out once, with NULLs.
+    pub outer: bool,
+    /// Whether the place of the element, from 1, is given as the last column.
+    pub ordinality: bool,
+}
+
 /// Which rows come out of a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinKind {
@@ -359,6 +425,8 @@ impl Operator {
             Operator::Expand { .. } => "expand",
             Operator::Join(_) => "join",
             Operator::Union => "union",
+            Operator::SetOperation(_) => "set-operation",
+            Operator::Unnest(_) => "unnest",
             Operator::DropUpdateBefore => "drop-update-before",
             Operator::TopN(_) => "top-n",
             Operator::WindowTopN(_) => "window-top-n",

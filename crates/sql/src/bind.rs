@@ -8,6 +8,7 @@ mod aggregate;
 mod call;
 mod call_text;
 mod columns;
+mod correlation;
 mod expr;
 mod fingerprint;
 mod fold;
@@ -18,6 +19,7 @@ mod insert;
 mod join;
 mod join_placement;
 mod json;
+mod lateral;
 mod legacy_window;
 mod lengths;
 mod literal;
@@ -29,8 +31,10 @@ mod scan;
 mod scope;
 mod select;
 mod setop;
+mod subquery;
 mod table_function;
 pub(crate) mod types;
+mod unnest;
 mod values;
 
 pub(crate) use fingerprint::fingerprint;
@@ -60,6 +64,8 @@ pub(crate) struct Binder<'a> {
     query_depth: usize,
     /// The projections whose ranks may be narrowed.
     ranks: HashMap<NodeId, rank::Ranked>,
+    /// How many queries were taken out of expressions; they are named by number.
+    lifted_count: usize,
 }
 
 impl<'a> Binder<'a> {
@@ -72,6 +78,7 @@ impl<'a> Binder<'a> {
             view_depth: 0,
             query_depth: 0,
             ranks: HashMap::new(),
+            lifted_count: 0,
         }
     }
 

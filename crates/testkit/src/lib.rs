@@ -10,5 +10,6 @@ pub mod query;
 pub mod random;
 mod ranked;
 pub mod run;
+mod sets;
 pub mod source_suite;
 pub mod table;

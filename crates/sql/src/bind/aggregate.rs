@@ -5,11 +5,14 @@
 //! 3. Below: one projection of keys, arguments, filters and the time column, and an Expand for grouping sets.
 //! 4. The aggregate, then HAVING and SELECT as one projection with final column indices.
 
+use super::columns::holds_query;
 use super::expr::Env;
-use super::grouping::{CALL_BASE, Grouping, PROPERTY_BASE, SET_NUMBER};
+use super::grouping::{CALL_BASE, Grouping, LIFTED_BASE, PROPERTY_BASE, SET_NUMBER};
+use super::join::Joined;
 use super::literal::bigint;
 use super::scope::Scope;
 use super::select::Item;
+use super::subquery::Lifted;
 use super::{Binder, Bound, NodeTraits, Relation, RelationColumn, Windowing, fingerprint, unsupported};
 use crate::ast::{self, GroupItemKind, Select};
 use crate::diagnostic::Diagnostic;
@@ -47,6 +50,8 @@ struct Placed {
     calls: usize,
     call_count: usize,
     set_number: Option<usize>,
+    /// How many columns the aggregate gives.
+    width: usize,
 }
 
 impl Binder<'_> {
@@ -58,8 +63,26 @@ impl Binder<'_> {
         filter: Option<Expr>,
         items: &[Item],
     ) -> Bound<Relation> {
+        let queries = select.having.iter().chain(items.iter().filter_map(Item::expr)).any(holds_query)
+            || group_exprs(select).into_iter().any(holds_query);
+        if queries {
+            return self.bind_aggregation_with_queries(select, input, filter, items);
+        }
+        self.bind_grouped(select, input, filter, items, Vec::new())
+    }
+
+    /// Binds a grouping whose keys and aggregates hold no queries; `lifted` are the queries above it.
+    pub(crate) fn bind_grouped(
+        &mut self,
+        select: &Select,
+        input: &Relation,
+        filter: Option<Expr>,
+        items: &[Item],
+        lifted: Vec<Lifted>,
+    ) -> Bound<Relation> {
         let scope = Scope::of(input);
         let mut grouping = self.grouping(select, input, scope)?;
+        grouping.lifted = lifted.iter().flat_map(|query| nullable(&query.rows.columns)).collect();
         let mut env = Env { scope, grouping: Some(&mut grouping) };
         let exprs =
             items.iter().map(|item| self.bind_grouped_item(item, &mut env)).collect::<Bound<Vec<_>>>()?;
@@ -68,12 +91,50 @@ impl Binder<'_> {
             .as_ref()
             .map(|having| self.bind_condition(having, &mut env, "HAVING"))
             .transpose()?;
+        let mut keys = Vec::with_capacity(lifted.len());
+        for query in &lifted {
+            let bound =
+                query.keys.iter().map(|(outer, column)| Ok((self.bind_expr(outer, &mut env)?, *column)));
+            keys.push(bound.collect::<Bound<Vec<_>>>()?);
+        }
         let placed = self.aggregate(&grouping, input, filter, select)?;
         let exprs: Vec<Expr> = exprs.iter().map(|expr| placed.settle(expr)).collect();
         let having = having.map(|having| placed.settle(&having));
-        let output = self.aggregate_relation(&grouping, &placed);
+        let mut output = self.aggregate_relation(&grouping, &placed);
+        for (query, keys) in lifted.into_iter().zip(keys) {
+            let keys = keys.into_iter().map(|(outer, column)| (placed.settle(&outer), column)).collect();
+            let joined = self.lifted_join(Joined::Leaf(output), query.rows, keys, query.span)?;
+            output = self.place_joins(Joined::Join(Box::new(joined)), Vec::new(), &[])?;
+        }
         let names = items.iter().map(|item| item.name.clone()).collect();
         Ok(self.project(&output, having, exprs, names))
+    }
+
+    /// Queries in the keys and in the arguments of aggregates are joined below the grouping, all others above.
+    fn bind_aggregation_with_queries(
+        &mut self,
+        select: &Select,
+        input: &Relation,
+        filter: Option<Expr>,
+        items: &[Item],
+    ) -> Bound<Relation> {
+        let (mut select, mut items) = (select.clone(), items.to_vec());
+        let around = input.columns.clone();
+        let (mut below, mut above) = (Vec::new(), Vec::new());
+        for key in group_exprs_mut(&mut select) {
+            self.lift(key, &around, &mut below)?;
+        }
+        for expr in select.having.iter_mut().chain(items.iter_mut().filter_map(Item::expr_mut)) {
+            self.lift_below(expr, &around, &mut below)?;
+            self.lift(expr, &around, &mut above)?;
+        }
+        let (mut input, mut filter) = (input.clone(), filter);
+        if !below.is_empty() {
+            let rows = self.place_joins(Joined::Leaf(input), filter.take().into_iter().collect(), &[])?;
+            let joined = self.join_lifted(Joined::Leaf(rows), below)?;
+            input = self.place_joins(joined, Vec::new(), &[])?;
+        }
+        self.bind_grouped(&select, &input, filter, &items, above)
     }
 
     fn bind_grouped_item(&self, item: &Item, env: &mut Env<'_, '_>) -> Bound<Expr> {
@@ -124,7 +185,8 @@ impl Binder<'_> {
         let aggregates = self.aggregate_calls(grouping, &calls);
         let node = self.push_aggregate(node, grouping, &key_columns, aggregates, window, select)?;
         let set_number = set_number.map(|_| key_columns.len() - 1);
-        Ok(Placed { node, calls: key_columns.len(), call_count: grouping.calls.len(), set_number })
+        let width = self.plan.nodes[node].schema.len();
+        Ok(Placed { node, calls: key_columns.len(), call_count: grouping.calls.len(), set_number, width })
     }
 
     /// The rows that a window aggregate reads: those below a windowing function, unless its columns are used
@@ -417,6 +479,36 @@ impl Binder<'_> {
     }
 }
 
+/// The expressions of GROUP BY that are keys of their own.
+fn group_exprs(select: &Select) -> Vec<&ast::Expr> {
+    let items = select.group_by.iter().flat_map(|group| &group.items);
+    items
+        .filter_map(|item| match &item.kind {
+            GroupItemKind::Expr(expr) => Some(expr),
+            _ => None,
+        })
+        .collect()
+}
+
+fn group_exprs_mut(select: &mut Select) -> Vec<&mut ast::Expr> {
+    let items = select.group_by.iter_mut().flat_map(|group| &mut group.items);
+    items
+        .filter_map(|item| match &mut item.kind {
+            GroupItemKind::Expr(expr) => Some(expr),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Columns that are padded where nothing joins.
+fn nullable(columns: &[RelationColumn]) -> impl Iterator<Item = RelationColumn> {
+    columns.iter().map(|column| {
+        let mut column = column.clone();
+        column.field.data_type = column.field.data_type.with_nullable(true);
+        column
+    })
+}
+
 fn property_field(
     grouping: &Grouping<'_>,
     property: WindowProperty,
@@ -434,6 +526,7 @@ impl Placed {
     fn settle(&self, expr: &Expr) -> Expr {
         expr.map_columns(&|index, name, data_type| {
             let index = match index {
+                LIFTED_BASE.. => self.width + index - LIFTED_BASE,
                 SET_NUMBER => self.set_number.expect("only grouping sets have numbers"),
                 PROPERTY_BASE.. => self.calls + self.call_count + index - PROPERTY_BASE,
                 CALL_BASE.. => self.calls + index - CALL_BASE,

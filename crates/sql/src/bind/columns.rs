@@ -1,7 +1,7 @@
 //! Columns of a table for expressions in its own declaration, and walks over syntax trees.
 
 use super::{Binder, RelationColumn};
-use crate::ast::{self, ExprKind, FunctionCall};
+use crate::ast::{self, ExprKind, FunctionCall, JsonBehavior, JsonExpr, QuantifiedSource};
 use crate::catalog::{Column, ColumnKind, Table};
 use tidemill_types::Field;
 
@@ -27,54 +27,116 @@ fn scoped(table: &Table, column: &Column) -> RelationColumn {
 
 /// Whether some function call in an expression, subqueries aside, is of this sort.
 pub(crate) fn any_call(expr: &ast::Expr, is: &impl Fn(&FunctionCall) -> bool) -> bool {
-    if let ExprKind::Call(call) = &*expr.kind
-        && is(call)
-    {
-        return true;
+    match &*expr.kind {
+        ExprKind::Call(call) if is(call) => return true,
+        ExprKind::Json(json) if super::json::aggregate(json, expr.span).is_some_and(|call| is(&call)) => {
+            return true;
+        }
+        _ => {}
     }
     parts(expr).into_iter().any(|part| any_call(part, is))
 }
 
-/// The expressions directly inside an expression.
-fn parts(expr: &ast::Expr) -> Vec<&ast::Expr> {
-    match &*expr.kind {
-        ExprKind::Field { base, .. } => vec![base],
-        ExprKind::Index { base, index } => vec![base, index],
-        ExprKind::Unary { operand, .. }
-        | ExprKind::Is { operand, .. }
-        | ExprKind::InQuery { operand, .. }
-        | ExprKind::Cast { operand, .. }
-        | ExprKind::Extract { operand, .. }
-        | ExprKind::RoundTime { operand, .. } => vec![operand],
-        ExprKind::Binary { left, right, .. }
-        | ExprKind::IsDistinctFrom { left, right, .. }
-        | ExprKind::Period { left, right, .. }
-        | ExprKind::TimeDifference { left, right, .. } => vec![left, right],
-        ExprKind::Between { operand, low, high, .. } => vec![operand, low, high],
-        ExprKind::Like { operand, pattern, escape, .. } => {
-            [operand, pattern].into_iter().chain(escape).collect()
-        }
-        ExprKind::InList { operand, list, .. } => [operand].into_iter().chain(list).collect(),
-        ExprKind::Case { operand, branches, otherwise } => operand
-            .iter()
-            .chain(branches.iter().flat_map(|branch| branch.when.iter().chain([&branch.then])))
-            .chain(otherwise)
-            .collect(),
-        ExprKind::Position { needle, haystack, start } => {
-            [needle, haystack].into_iter().chain(start).collect()
-        }
-        ExprKind::Substring { operand, start, length } => {
-            [operand, start].into_iter().chain(length).collect()
-        }
-        ExprKind::Overlay { operand, replacement, start, length } => {
-            [operand, replacement, start].into_iter().chain(length).collect()
-        }
-        ExprKind::Trim { characters, operand, .. } => [operand].into_iter().chain(characters).collect(),
-        ExprKind::TimestampAdd { count, operand, .. } => vec![count, operand],
-        ExprKind::TimestampDiff { start, end, .. } => vec![start, end],
-        ExprKind::Call(call) => call.args.iter().map(|arg| &arg.value).collect(),
-        ExprKind::Array(items) | ExprKind::Map(items) | ExprKind::Multiset(items) => items.iter().collect(),
-        ExprKind::Row { fields, .. } => fields.iter().collect(),
-        _ => Vec::new(),
-    }
+/// Whether an expression holds a query.
+pub(crate) fn holds_query(expr: &ast::Expr) -> bool {
+    matches!(
+        &*expr.kind,
+        ExprKind::Subquery(_)
+            | ExprKind::Exists(_)
+            | ExprKind::InQuery { .. }
+            | ExprKind::Quantified { right: QuantifiedSource::Query(_), .. }
+    ) || parts(expr).into_iter().any(holds_query)
 }
+
+/// Defines a walk over the expressions directly inside an expression, shared or mutable.
+macro_rules! walk {
+    ($(#[$doc:meta])* $name:ident, $json:ident, $iter:ident $(, $mutable:tt)?) => {
+        $(#[$doc])*
+        pub(crate) fn $name(expr: &$($mutable)? ast::Expr) -> Vec<&$($mutable)? ast::Expr> {
+            match &$($mutable)? *expr.kind {
+                ExprKind::Field { base, .. } => vec![base],
+                ExprKind::Index { base, index } => vec![base, index],
+                ExprKind::Unary { operand, .. }
+                | ExprKind::Is { operand, .. }
+                | ExprKind::InQuery { operand, .. }
+                | ExprKind::Cast { operand, .. }
+                | ExprKind::Extract { operand, .. }
+                | ExprKind::RoundTime { operand, .. }
+                | ExprKind::IntervalOf { value: operand, .. } => vec![operand],
+                ExprKind::Quantified { left, right: QuantifiedSource::Query(_), .. } => vec![left],
+                ExprKind::Quantified { left, right: QuantifiedSource::List(list), .. } => {
+                    [left].into_iter().chain(list).collect()
+                }
+                ExprKind::Binary { left, right, .. }
+                | ExprKind::IsDistinctFrom { left, right, .. }
+                | ExprKind::Period { left, right, .. }
+                | ExprKind::TimeDifference { left, right, .. } => vec![left, right],
+                ExprKind::Between { operand, low, high, .. } => vec![operand, low, high],
+                ExprKind::Like { operand, pattern, escape, .. } => {
+                    [operand, pattern].into_iter().chain(escape).collect()
+                }
+                ExprKind::InList { operand, list, .. } => [operand].into_iter().chain(list).collect(),
+                ExprKind::Case { operand, branches, otherwise } => {
+                    let branches = branches.$iter().flat_map(|branch| {
+                        branch.when.$iter().chain([&$($mutable)? branch.then])
+                    });
+                    operand.$iter().chain(branches).chain(otherwise).collect()
+                }
+                ExprKind::Position { needle, haystack, start } => {
+                    [needle, haystack].into_iter().chain(start).collect()
+                }
+                ExprKind::Substring { operand, start, length } => {
+                    [operand, start].into_iter().chain(length).collect()
+                }
+                ExprKind::Overlay { operand, replacement, start, length } => {
+                    [operand, replacement, start].into_iter().chain(length).collect()
+                }
+                ExprKind::Trim { characters, operand, .. } => {
+                    [operand].into_iter().chain(characters).collect()
+                }
+                ExprKind::TimestampAdd { count, operand, .. } => vec![count, operand],
+                ExprKind::TimestampDiff { start, end, .. } => vec![start, end],
+                ExprKind::Call(call) => {
+                    call.args.$iter().map(|arg| &$($mutable)? arg.value).chain(&$($mutable)? call.filter).collect()
+                }
+                ExprKind::Json(json) => $json(json),
+                ExprKind::Array(items) | ExprKind::Map(items) | ExprKind::Multiset(items) => {
+                    items.$iter().collect()
+                }
+                ExprKind::Row { fields, .. } => fields.$iter().collect(),
+                _ => Vec::new(),
+            }
+        }
+
+        fn $json(json: &$($mutable)? JsonExpr) -> Vec<&$($mutable)? ast::Expr> {
+            match json {
+                JsonExpr::Exists { input, path, .. } => vec![input, path],
+                JsonExpr::Value { input, path, on_empty, on_error, .. }
+                | JsonExpr::Query { input, path, on_empty, on_error, .. } => {
+                    let defaults = [on_empty, on_error].into_iter().flatten().filter_map(|behavior| match behavior {
+                        JsonBehavior::Default(value) => Some(value),
+                        _ => None,
+                    });
+                    [input, path].into_iter().chain(defaults).collect()
+                }
+                JsonExpr::Object { members, .. } => {
+                    members.$iter().flat_map(|member| [&$($mutable)? member.key, &$($mutable)? member.value]).collect()
+                }
+                JsonExpr::Array { items, .. } => items.$iter().collect(),
+                JsonExpr::ObjectAgg { member, filter, .. } => {
+                    [&$($mutable)? member.key, &$($mutable)? member.value].into_iter().chain(filter).collect()
+                }
+                JsonExpr::ArrayAgg { item, filter, .. } => [item].into_iter().chain(filter).collect(),
+            }
+        }
+    };
+}
+
+walk!(
+    /// The expressions directly inside an expression; queries in it are left out.
+    parts, json_parts, iter
+);
+walk!(
+    /// The same to be changed in place.
+    parts_mut, json_parts_mut, iter_mut, mut
+);

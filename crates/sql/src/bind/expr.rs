@@ -5,7 +5,7 @@ use super::grouping::Grouping;
 use super::literal::{boolean, literal, string};
 use super::scope::Scope;
 use super::{Binder, Bound, types, unsupported};
-use crate::ast::{self, BinaryOp, ExprKind, IsTest, LikeKind, TimeUnit, TrimSide, UnaryOp};
+use crate::ast::{self, BinaryOp, ExprKind, IsTest, LikeKind, QuantifiedSource, TimeUnit, TrimSide, UnaryOp};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use tidemill_plan::{CastMode, Expr};
@@ -153,6 +153,9 @@ impl Binder<'_> {
                 self.apply("OVERLAPS", &args, span, env)
             }
             ExprKind::Json(json) => self.bind_json(json, span, env),
+            ExprKind::Quantified { op, left, quantifier, right: QuantifiedSource::List(list) } => {
+                self.bind_quantified_list(*op, left, *quantifier, list, env, span)
+            }
             ExprKind::Array(items) => self.apply("ARRAY", &items.iter().collect::<Vec<_>>(), span, env),
             ExprKind::Map(items) => self.apply("MAP", &items.iter().collect::<Vec<_>>(), span, env),
             ExprKind::Row { fields, .. } => self.apply("ROW", &fields.iter().collect::<Vec<_>>(), span, env),

@@ -12,17 +12,32 @@ use tidemill_types::Schema;
 impl Binder<'_> {
     /// Binds a FROM clause; without one there is a single row without columns.
     pub(crate) fn bind_from(&mut self, from: &[TableRef]) -> Bound<Joined> {
-        let Some((first, others)) = from.split_first() else {
-            let values = Operator::Values { columns: Vec::new(), rows: 1 };
-            let node = self.push(values, Vec::new(), Schema::default(), super::NodeTraits::append());
-            return Ok(Joined::Leaf(Relation { node, columns: Vec::new(), windowing: None }));
+        let Some((first, others)) = from.split_first() else { return Ok(self.one_row()) };
+        let mut joined = match &first.kind {
+            TableRefKind::Unnest { .. } => {
+                let row = self.one_row();
+                self.bind_unnest(row, first, false)?
+            }
+            _ => self.bind_joined(first)?,
         };
-        let mut joined = self.bind_joined(first)?;
         for table in others {
-            let right = self.bind_joined(table)?;
-            joined = self.cross(joined, right, table.span)?;
+            joined = match &table.kind {
+                TableRefKind::Unnest { .. } => self.bind_unnest(joined, table, false)?,
+                TableRefKind::Query { lateral: true, .. } => self.bind_lateral(joined, table, false)?,
+                _ => {
+                    let right = self.bind_joined(table)?;
+                    self.cross(joined, right, table.span)?
+                }
+            };
         }
         Ok(joined)
+    }
+
+    /// A single row without columns.
+    pub(crate) fn one_row(&mut self) -> Joined {
+        let values = Operator::Values { columns: Vec::new(), rows: 1 };
+        let node = self.push(values, Vec::new(), Schema::default(), super::NodeTraits::append());
+        Joined::Leaf(Relation { node, columns: Vec::new(), windowing: None })
     }
 
     /// Binds one table reference with its alias.
@@ -35,10 +50,19 @@ impl Binder<'_> {
             TableRefKind::Query { query, lateral: false, system_time: None } => {
                 self.without_qualifiers(|binder| binder.bind_query(query))?
             }
-            TableRefKind::Query { .. } => return Err(unsupported(table.span, "LATERAL")),
+            TableRefKind::Query { lateral: true, query, system_time: None } => {
+                self.without_qualifiers(|binder| binder.bind_query(query))?
+            }
+            TableRefKind::Query { .. } => {
+                return Err(unsupported(table.span, "FOR SYSTEM_TIME AS OF behind a query"));
+            }
             TableRefKind::Function { call, lateral: false } => self.bind_table_function(call)?,
             TableRefKind::Function { .. } => return Err(unsupported(table.span, "LATERAL TABLE")),
-            TableRefKind::Unnest { .. } => return Err(unsupported(table.span, "UNNEST")),
+            TableRefKind::Unnest { .. } => {
+                let row = self.one_row();
+                let unnested = self.bind_unnest(row, table, false)?;
+                return self.place_joins(unnested, Vec::new(), &[]);
+            }
             TableRefKind::Join(_) => {
                 let inner = TableRef { alias: None, ..table.clone() };
                 let joined = self.bind_joined(&inner)?;
@@ -47,7 +71,18 @@ impl Binder<'_> {
             TableRefKind::MatchRecognize(_) => return Err(unsupported(table.span, "MATCH_RECOGNIZE")),
         };
         match &table.alias {
-            Some(alias) => with_alias(relation, alias),
+            Some(alias) => {
+                let mut relation = with_alias(relation, alias)?;
+                // As UNNEST, VALUES of one column take the alias as the column's name.
+                if let (TableRefKind::Query { query, .. }, [column]) =
+                    (&table.kind, relation.columns.as_mut_slice())
+                    && matches!(query.body, ast::QueryBody::Values(_))
+                    && alias.columns.is_empty()
+                {
+                    column.field.name.clone_from(&alias.name.value);
+                }
+                Ok(relation)
+            }
             None => Ok(relation),
         }
     }

@@ -28,6 +28,7 @@ impl Binder<'_> {
             retract: !self.plan.nodes[input.node].changelog.append_only(),
             calls: Vec::new(),
             properties: Vec::new(),
+            lifted: Vec::new(),
         };
         let Some(group_by) = &select.group_by else { return Ok(grouping) };
         let mut sets: Vec<Vec<usize>> = vec![Vec::new()];

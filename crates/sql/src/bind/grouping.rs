@@ -7,7 +7,7 @@
 use super::call_text::call_text;
 use super::literal::bigint;
 use super::scope::Scope;
-use super::{Binder, Bound, at, fingerprint, legacy_window};
+use super::{Binder, Bound, RelationColumn, at, fingerprint, legacy_window};
 use crate::ast::{self, FunctionCall, Ident, SetQuantifier};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
@@ -20,6 +20,8 @@ pub(crate) const CALL_BASE: usize = 1 << 20;
 pub(crate) const PROPERTY_BASE: usize = 2 << 20;
 /// The provisional index of the number of the grouping set.
 pub(crate) const SET_NUMBER: usize = 3 << 20;
+/// Provisional indices of columns of subqueries start here.
+pub(crate) const LIFTED_BASE: usize = 4 << 20;
 
 /// A GROUP BY with the aggregates found above it.
 pub(crate) struct Grouping<'s> {
@@ -33,6 +35,8 @@ pub(crate) struct Grouping<'s> {
     pub(crate) retract: bool,
     pub(crate) calls: Vec<Call>,
     pub(crate) properties: Vec<WindowProperty>,
+    /// The columns of the queries above the grouping.
+    pub(crate) lifted: Vec<RelationColumn>,
 }
 
 /// The windows that are grouped by.
@@ -115,6 +119,11 @@ impl Grouping<'_> {
 
     /// A name above the grouping that is no key by itself: fields of a grouped ROW, or an error.
     pub(crate) fn grouped_name(&mut self, binder: &Binder<'_>, parts: &[Ident], span: Span) -> Bound<Expr> {
+        let is_lifted = |column: &RelationColumn| matches!(parts, [table, name] if column.qualifier.as_ref() == Some(&table.value) && column.field.name == name.value);
+        if let Some(place) = self.lifted.iter().position(is_lifted) {
+            let field = &self.lifted[place].field;
+            return Ok(Expr::column(LIFTED_BASE + place, field.name.clone(), field.data_type.clone()));
+        }
         for used in (1..parts.len()).rev() {
             let Ok(base) = binder.bind_name(&parts[..used], self.scope) else { continue };
             if let Some(mut column) = self.find_bound(&base) {

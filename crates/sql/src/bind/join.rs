@@ -1,6 +1,7 @@
 //! FROM with several tables: a tree of joins that is kept open until WHERE is known, so that conditions of
 //! WHERE can pair rows or go below a join. IN and EXISTS become semi and anti joins on top of it.
 
+use super::columns::holds_query;
 use super::expr::{Env, junction};
 use super::scope::Scope;
 use super::{Binder, Bound, Relation, RelationColumn, Windowing, unsupported};
@@ -18,6 +19,8 @@ pub(crate) enum Joined {
     Leaf(Relation),
     /// A join.
     Join(Box<JoinTree>),
+    /// Rows with the elements of a collection.
+    Unnested(Box<super::unnest::Unnested>),
 }
 
 /// A join whose inputs are not placed yet.
@@ -41,6 +44,7 @@ impl Joined {
         match self {
             Joined::Leaf(relation) => &relation.columns,
             Joined::Join(tree) => &tree.columns,
+            Joined::Unnested(tree) => &tree.columns,
         }
     }
 }
@@ -54,7 +58,8 @@ pub(crate) fn conjuncts(expr: Expr) -> Vec<Expr> {
     }
 }
 
-fn syntax_conjuncts<'e>(expr: &'e ast::Expr, out: &mut Vec<&'e ast::Expr>) {
+/// The terms of a conjunction in syntax.
+pub(crate) fn syntax_conjuncts<'e>(expr: &'e ast::Expr, out: &mut Vec<&'e ast::Expr>) {
     match &*expr.kind {
         ExprKind::Binary { op: BinaryOp::And, left, right } => {
             syntax_conjuncts(left, out);
@@ -71,6 +76,11 @@ impl Binder<'_> {
             let relation = self.bind_table_ref(table)?;
             return Ok(Joined::Leaf(relation));
         };
+        match &join.right.kind {
+            TableRefKind::Unnest { .. } => return self.join_unnest(join),
+            TableRefKind::Query { lateral: true, .. } => return self.join_lateral(join),
+            _ => {}
+        }
         let left = self.bind_joined(&join.left)?;
         let right = self.bind_joined(&join.right)?;
         let (left, right) = (self.with_windows(left), self.with_windows(right));
@@ -103,7 +113,7 @@ impl Binder<'_> {
         Ok(Joined::Join(Box::new(tree)))
     }
 
-    fn with_windows(&mut self, joined: Joined) -> Joined {
+    pub(crate) fn with_windows(&mut self, joined: Joined) -> Joined {
         match joined {
             Joined::Leaf(relation) => Joined::Leaf(self.assign_windows(relation)),
             joined => joined,
@@ -173,24 +183,35 @@ impl Binder<'_> {
         hints: &[ast::Hint],
     ) -> Bound<(Relation, Option<Expr>)> {
         let (mut terms, mut plain, mut queries) = (Vec::new(), Vec::new(), Vec::new());
+        let mut with_values = Vec::new();
         conditions.iter().for_each(|condition| syntax_conjuncts(condition, &mut terms));
         for term in terms {
             match subquery(term) {
                 Some(query) => queries.push(query),
+                None if holds_query(term) => with_values.push(term.clone()),
                 None => {
                     let scope = Scope { columns: from.columns() };
                     plain.push(self.bind_condition(term, &mut Env::rows(scope), "WHERE")?);
                 }
             }
         }
-        if let (Joined::Leaf(_), true) = (&from, queries.is_empty()) {
+        if let (Joined::Leaf(_), true) = (&from, queries.is_empty() && with_values.is_empty()) {
             let Joined::Leaf(relation) = from else { unreachable!("it was just seen to be a leaf") };
             let filter = (!plain.is_empty()).then(|| self.fold(junction(true, plain)));
             return Ok((relation, filter));
         }
-        let plain = plain.into_iter().flat_map(conjuncts).collect();
+        let mut plain: Vec<Expr> = plain.into_iter().flat_map(conjuncts).collect();
         for query in queries {
             from = self.bind_membership(from, &query)?;
+        }
+        for mut term in with_values {
+            let mut lifted = Vec::new();
+            let around = from.columns().to_vec();
+            self.lift(&mut term, &around, &mut lifted)?;
+            from = self.with_windows(from);
+            from = self.join_lifted(from, lifted)?;
+            let scope = Scope { columns: from.columns() };
+            plain.extend(conjuncts(self.bind_condition(&term, &mut Env::rows(scope), "WHERE")?));
         }
         Ok((self.place_joins(from, plain, hints)?, None))
     }
@@ -238,16 +259,15 @@ impl Binder<'_> {
         if let Some(select) = simple_select(membership.query) {
             let inner = self.bind_from(&select.from)?;
             let inner = self.with_windows(inner);
+            let (inner, selection) = self.bind_own_queries(inner, select)?;
             let columns = combined(outer, inner.columns());
             let items = self.expand_items(&select.items, Scope { columns: inner.columns() })?;
             if !self.has_aggregate(&items) {
                 let scope = Scope { columns: &columns };
-                let on = match &select.selection {
-                    Some(condition) => {
-                        conjuncts(self.bind_condition(condition, &mut Env::rows(scope), "WHERE")?)
-                    }
-                    None => Vec::new(),
-                };
+                let mut on = Vec::new();
+                for condition in &selection {
+                    on.extend(conjuncts(self.bind_condition(condition, &mut Env::rows(scope), "WHERE")?));
+                }
                 check(items.len())?;
                 let own = Scope { columns: inner.columns() };
                 let items = items.iter().take(wanted).map(|item| {
@@ -264,6 +284,22 @@ impl Binder<'_> {
         let own = Scope::of(&relation);
         let items = (0..wanted).map(|i| moved(&own.column(i), |i| i + outer.len())).collect();
         Ok((Joined::Leaf(relation), Vec::new(), items))
+    }
+}
+
+impl Binder<'_> {
+    /// Conditions of an inner WHERE that hold queries of their own are applied to the inner rows. The others
+    /// come back.
+    fn bind_own_queries(&mut self, inner: Joined, select: &ast::Select) -> Bound<(Joined, Vec<ast::Expr>)> {
+        let mut terms = Vec::new();
+        select.selection.iter().for_each(|selection| syntax_conjuncts(selection, &mut terms));
+        let (own, others): (Vec<_>, Vec<_>) = terms.into_iter().cloned().partition(holds_query);
+        if own.is_empty() {
+            return Ok((inner, others));
+        }
+        let (relation, filter) = self.bind_where(inner, &own, &select.hints)?;
+        let relation = self.place_joins(Joined::Leaf(relation), filter.into_iter().collect(), &[])?;
+        Ok((Joined::Leaf(relation), others))
     }
 }
 
@@ -300,7 +336,8 @@ fn subquery(expr: &ast::Expr) -> Option<Membership<'_>> {
     }
 }
 
-fn simple_select(query: &Query) -> Option<&ast::Select> {
+/// The SELECT that a query is, if it is nothing but a plain one.
+pub(crate) fn simple_select(query: &Query) -> Option<&ast::Select> {
     let bare =
         query.with.is_none() && query.order_by.is_empty() && query.limit.is_none() && query.offset.is_none();
     match &query.body {
@@ -313,7 +350,7 @@ fn simple_select(query: &Query) -> Option<&ast::Select> {
 }
 
 /// Outer columns and then inner ones, where inner names hide outer ones.
-fn combined(outer: &[RelationColumn], inner: &[RelationColumn]) -> Vec<RelationColumn> {
+pub(crate) fn combined(outer: &[RelationColumn], inner: &[RelationColumn]) -> Vec<RelationColumn> {
     let shadowed = outer.iter().map(|column| {
         let mut column = column.clone();
         column.hidden |= inner.iter().any(|own| own.field.name == column.field.name);
@@ -326,7 +363,7 @@ fn combined(outer: &[RelationColumn], inner: &[RelationColumn]) -> Vec<RelationC
 }
 
 /// A join that shows all columns of both sides, nullable where padded. Time attributes end here.
-fn tree(kind: JoinKind, left: Joined, right: Joined, on: Vec<Expr>, span: Span) -> JoinTree {
+pub(crate) fn tree(kind: JoinKind, left: Joined, right: Joined, on: Vec<Expr>, span: Span) -> JoinTree {
     let padded = |column: &RelationColumn, padded: bool| {
         let mut column = column.clone();
         column.field.time = None;

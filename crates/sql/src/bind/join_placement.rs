@@ -43,10 +43,12 @@ impl Binder<'_> {
                 Ok(if terms.is_empty() { relation } else { self.filtered(relation, terms) })
             }
             Joined::Join(tree) => self.place_join(*tree, terms, hints),
+            Joined::Unnested(tree) => self.place_unnest(*tree, terms, hints),
         }
     }
 
-    fn filtered(&mut self, relation: Relation, terms: Vec<Expr>) -> Relation {
+    /// The rows for which these conditions hold.
+    pub(crate) fn filtered(&mut self, relation: Relation, terms: Vec<Expr>) -> Relation {
         let scope = Scope::of(&relation);
         let exprs: Vec<Expr> = (0..relation.columns.len()).map(|index| scope.column(index)).collect();
         let filter = self.fold(junction(true, terms));
@@ -54,7 +56,7 @@ impl Binder<'_> {
     }
 
     /// A projection that keeps the tables of its columns.
-    fn shown(
+    pub(crate) fn shown(
         &mut self,
         input: Relation,
         filter: Option<Expr>,
@@ -167,7 +169,11 @@ impl Binder<'_> {
     }
 
     /// The relation with its keys as columns; computed ones come behind the others.
-    fn with_keys(&mut self, relation: Relation, keys: impl Iterator<Item = Expr>) -> (Relation, Vec<usize>) {
+    pub(crate) fn with_keys(
+        &mut self,
+        relation: Relation,
+        keys: impl Iterator<Item = Expr>,
+    ) -> (Relation, Vec<usize>) {
         let scope = Scope::of(&relation);
         let mut exprs: Vec<Expr> = (0..relation.columns.len()).map(|index| scope.column(index)).collect();
         let mut columns = relation.columns.clone();

@@ -1,13 +1,13 @@
 //! The SQL/JSON functions: their clauses become constant arguments of registered functions.
 //!
-//! Not here: JSON_OBJECTAGG and JSON_ARRAYAGG, which are aggregates, and `RETURNING ARRAY<STRING>`.
+//! JSON_OBJECTAGG and JSON_ARRAYAGG become calls of aggregates.
 
 use super::expr::Env;
 use super::literal::{boolean, string};
 use super::{Binder, Bound, types, unsupported};
 use crate::ast::{
-    self, ExprKind, JsonBehavior, JsonExistsOnError, JsonExpr, JsonKind, JsonMember, JsonOnNull, JsonWrapper,
-    TypeName,
+    self, ExprKind, FunctionCall, JsonBehavior, JsonExistsOnError, JsonExpr, JsonKind, JsonMember,
+    JsonOnNull, JsonWrapper, TypeName,
 };
 use crate::span::Span;
 use tidemill_plan::{CastMode, Expr};
@@ -60,8 +60,10 @@ impl Binder<'_> {
                 }
                 self.call("JSON_ARRAY", args, span)
             }
-            JsonExpr::ObjectAgg { .. } => Err(unsupported(span, "JSON_OBJECTAGG")),
-            JsonExpr::ArrayAgg { .. } => Err(unsupported(span, "JSON_ARRAYAGG")),
+            JsonExpr::ObjectAgg { .. } | JsonExpr::ArrayAgg { .. } => {
+                let call = aggregate(json, span).expect("these are the aggregates");
+                self.bind_call(&call, env)
+            }
         }
     }
 
@@ -99,11 +101,38 @@ impl Binder<'_> {
 
     /// A value of a constructor, and before it whether it is JSON already.
     fn json_item(&self, value: &ast::Expr, env: &mut Env<'_, '_>) -> Bound<[Expr; 2]> {
-        let nested = matches!(
-            &*value.kind,
-            ExprKind::Json(JsonExpr::Object { .. } | JsonExpr::Array { .. } | JsonExpr::Query { .. })
-        );
+        let nested = is_json(value);
         Ok([boolean(nested), self.bind_expr(value, env)?])
+    }
+}
+
+/// JSON_OBJECTAGG and JSON_ARRAYAGG as calls of aggregates: what happens to nulls and whether the value is
+/// JSON already come behind the other arguments.
+pub(crate) fn aggregate(json: &JsonExpr, span: Span) -> Option<FunctionCall> {
+    let (name, values, on_null, filter) = match json {
+        JsonExpr::ObjectAgg { member, on_null, filter } => {
+            let on_null = on_null.unwrap_or(JsonOnNull::Null);
+            ("JSON_OBJECTAGG", vec![member.key.clone(), member.value.clone()], on_null, filter)
+        }
+        JsonExpr::ArrayAgg { item, on_null, filter } => {
+            ("JSON_ARRAYAGG", vec![item.clone()], on_null.unwrap_or(JsonOnNull::Absent), filter)
+        }
+        _ => return None,
+    };
+    let nested = values.last().is_some_and(is_json);
+    let flag = |value: bool| ast::Expr::new(ExprKind::Literal(ast::Literal::Boolean(value)), span);
+    let args = values.into_iter().chain([flag(on_null == JsonOnNull::Null), flag(nested)]);
+    let args: Vec<_> = args.map(|value| ast::FunctionArg { name: None, value }).collect();
+    let name = ast::ObjectName(vec![ast::Ident { value: name.into(), quoted: false, span }]);
+    Some(FunctionCall { args, filter: filter.clone(), ..FunctionCall::plain(name, span) })
+}
+
+/// Whether a value of a constructor is JSON text that goes in as it is.
+fn is_json(value: &ast::Expr) -> bool {
+    match &*value.kind {
+        ExprKind::Json(json) => !matches!(json, JsonExpr::Exists { .. } | JsonExpr::Value { .. }),
+        ExprKind::Call(call) => call.name.last().value.eq_ignore_ascii_case("JSON"),
+        _ => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Queries: WITH, the body, and what may follow it.
 
 use super::from::column_count;
-use super::{Binder, Bound, Relation, unsupported};
+use super::{Binder, Bound, Relation};
 use crate::ast::{Query, QueryBody, SetOp, With};
 use crate::diagnostic::Diagnostic;
 
@@ -54,16 +54,18 @@ impl Binder<'_> {
                 Ok(self.assign_windows(relation))
             }
             QueryBody::Nested(query) => self.bind_query(query),
-            QueryBody::SetOperation(operation) => match (operation.op, operation.all) {
-                (SetOp::Union, all) => {
-                    let left = self.bind_body(&operation.left)?;
-                    let right = self.bind_body(&operation.right)?;
-                    let union = self.union_all(left, right, operation.span)?;
-                    if all { Ok(union) } else { self.distinct(union, operation.span) }
+            QueryBody::SetOperation(operation) => {
+                let left = self.bind_body(&operation.left)?;
+                let right = self.bind_body(&operation.right)?;
+                match (operation.op, operation.all) {
+                    (SetOp::Union, true) => self.union_all(left, right, operation.span),
+                    (SetOp::Union, false) => {
+                        let union = self.union_all(left, right, operation.span)?;
+                        self.distinct(union, operation.span)
+                    }
+                    (op, all) => self.counted_set(left, right, (op, all), operation.span),
                 }
-                (SetOp::Intersect, _) => Err(unsupported(operation.op_span, "INTERSECT")),
-                (SetOp::Except, _) => Err(unsupported(operation.op_span, "EXCEPT")),
-            },
+            }
         }
     }
 }

@@ -27,6 +27,24 @@ pub(crate) enum ItemSource {
     Field(usize, Ident),
 }
 
+impl Item {
+    /// The syntax of its expression, if it has any.
+    pub(crate) fn expr(&self) -> Option<&ast::Expr> {
+        match &self.source {
+            ItemSource::Expr(expr) => Some(expr),
+            _ => None,
+        }
+    }
+
+    /// The same to be changed.
+    pub(crate) fn expr_mut(&mut self) -> Option<&mut ast::Expr> {
+        match &mut self.source {
+            ItemSource::Expr(expr) => Some(expr),
+            _ => None,
+        }
+    }
+}
+
 impl Binder<'_> {
     /// Binds a SELECT.
     pub(crate) fn bind_select(&mut self, select: &Select) -> Bound<Relation> {
@@ -36,12 +54,13 @@ impl Binder<'_> {
         self.refuse_unsupported(select)?;
         let (input, filter) = self.bind_source(select)?;
         let scope = Scope::of(&input);
-        let items = self.expand_items(&select.items, scope)?;
+        let mut items = self.expand_items(&select.items, scope)?;
         let aggregated = select.group_by.is_some() || select.having.is_some() || self.has_aggregate(&items);
         if aggregated {
             let relation = self.bind_aggregation(select, &input, filter, &items)?;
             return if select.distinct { self.distinct(relation, select.span) } else { Ok(relation) };
         }
+        let (input, filter) = self.lift_items(input, filter, &mut items)?;
         if select.distinct {
             return self.bind_distinct(select, &input, filter, &items);
         }

@@ -1,32 +1,18 @@
-//! UNION ALL: columns by position, brought to common types. A time attribute stays one if it is one in all.
+//! Set operations: columns by position, brought to common types. UNION ALL keeps a time attribute that is one in
+//! all inputs; INTERSECT and EXCEPT count equal rows of both sides.
 
 use super::scope::Scope;
 use super::{Binder, Bound, NodeTraits, Relation, RelationColumn};
+use crate::ast::SetOp;
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
-use tidemill_plan::{CastMode, Exchange, Input, Operator};
+use tidemill_plan::{CastMode, ChangelogMode, Exchange, Input, Operator, SetOperationKind, SetOperationPlan};
 use tidemill_types::{Field, TimeAttribute, TypeKind};
 
 impl Binder<'_> {
     /// All rows of both relations under the names of the first.
     pub(crate) fn union_all(&mut self, left: Relation, right: Relation, span: Span) -> Bound<Relation> {
-        let (left, right) = (self.assign_windows(left), self.assign_windows(right));
-        if left.columns.len() != right.columns.len() {
-            let message = format!(
-                "both sides of UNION must have the same number of columns, not {} and {}",
-                left.columns.len(),
-                right.columns.len()
-            );
-            return Err(Diagnostic::new(span, message));
-        }
-        let columns = left
-            .columns
-            .iter()
-            .zip(&right.columns)
-            .map(|(left, right)| self.union_column(&left.field, &right.field, span))
-            .collect::<Bound<Vec<_>>>()?;
-        let left = self.cast_columns(left, &columns, span)?;
-        let right = self.cast_columns(right, &columns, span)?;
+        let (left, right, columns) = self.alike(left, right, "UNION", span)?;
         let changelog = self.plan.nodes[left.node].changelog.union(self.plan.nodes[right.node].changelog);
         let mut inputs = Vec::new();
         for side in [left.node, right.node] {
@@ -41,9 +27,67 @@ impl Binder<'_> {
         Ok(Relation { node, ..relation })
     }
 
-    fn union_column(&self, left: &Field, right: &Field, span: Span) -> Bound<RelationColumn> {
+    /// INTERSECT and EXCEPT.
+    pub(crate) fn counted_set(
+        &mut self,
+        left: Relation,
+        right: Relation,
+        (op, all): (SetOp, bool),
+        span: Span,
+    ) -> Bound<Relation> {
+        let (kind, word) = match op {
+            SetOp::Except => (SetOperationKind::Except, "EXCEPT"),
+            _ => (SetOperationKind::Intersect, "INTERSECT"),
+        };
+        let (left, right, mut columns) = self.alike(left, right, word, span)?;
+        columns.iter_mut().for_each(|column| column.field.time = None);
+        let batch = self.session.info().batch;
+        let ttl_ms = self.session.settings.duration_ms("table.exec.state.ttl");
+        let plan = SetOperationPlan { kind, all, ttl_ms, final_only: batch };
+        let whole: Vec<usize> = (0..columns.len()).collect();
+        let traits = NodeTraits {
+            changelog: if batch { ChangelogMode::APPEND } else { ChangelogMode::RETRACT },
+            upsert_key: (!all).then(|| whole.clone()),
+        };
+        let inputs = [left.node, right.node]
+            .map(|node| Input { node, exchange: Exchange::Hash(whole.clone()) })
+            .to_vec();
+        let relation = Relation { node: 0, columns, windowing: None };
+        let node = self.push(Operator::SetOperation(plan), inputs, relation.schema(), traits);
+        Ok(Relation { node, ..relation })
+    }
+
+    /// Both relations with columns of the same types, and these columns.
+    fn alike(
+        &mut self,
+        left: Relation,
+        right: Relation,
+        word: &str,
+        span: Span,
+    ) -> Bound<(Relation, Relation, Vec<RelationColumn>)> {
+        let (left, right) = (self.assign_windows(left), self.assign_windows(right));
+        if left.columns.len() != right.columns.len() {
+            let message = format!(
+                "both sides of {word} must have the same number of columns, not {} and {}",
+                left.columns.len(),
+                right.columns.len()
+            );
+            return Err(Diagnostic::new(span, message));
+        }
+        let columns = left
+            .columns
+            .iter()
+            .zip(&right.columns)
+            .map(|(left, right)| self.common_column(&left.field, &right.field, word, span))
+            .collect::<Bound<Vec<_>>>()?;
+        let left = self.cast_columns(left, &columns, span)?;
+        let right = self.cast_columns(right, &columns, span)?;
+        Ok((left, right, columns))
+    }
+
+    fn common_column(&self, left: &Field, right: &Field, word: &str, span: Span) -> Bound<RelationColumn> {
         let types = [left.data_type.clone(), right.data_type.clone()];
-        let what = format!("the columns '{}' and '{}' of UNION", left.name, right.name);
+        let what = format!("the columns '{}' and '{}' of {word}", left.name, right.name);
         let data_type = self.common_type(&types, span, &what)?;
         let time = left.time.filter(|time| right.time == Some(*time) && keeps_time(&data_type.kind, *time));
         Ok(RelationColumn {

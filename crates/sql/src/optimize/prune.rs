@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 use tidemill_plan::stream::{GroupAggregatePlan, JoinPlan, WindowAggregatePlan};
 use tidemill_plan::{
-    AggregateCall, ChangelogMode, Exchange, Expr, Input, Node, NodeId, Operator, StreamPlan, WindowKind,
-    WindowSpec,
+    AggregateCall, ChangelogMode, Exchange, Expr, Input, Node, NodeId, Operator, StreamPlan, UnnestPlan,
+    WindowKind, WindowSpec,
 };
 use tidemill_types::Schema;
 
@@ -83,7 +83,11 @@ fn inputs_needed(node: &Node, needed: &BTreeSet<usize>, width: usize) -> BTreeSe
             super::ranked::needed(&node.operator, needed, width)
         }
         Operator::Join(_) => unreachable!("a join's inputs are told apart before"),
-        Operator::Sink(_) => (0..width).collect(),
+        Operator::Unnest(plan) => {
+            let kept = needed.iter().filter_map(|i| plan.kept.get(*i));
+            kept.copied().chain([plan.collection]).collect()
+        }
+        Operator::SetOperation(_) | Operator::Sink(_) => (0..width).collect(),
     }
 }
 
@@ -228,9 +232,21 @@ fn write_operator(
         Operator::TopN(_) | Operator::WindowTopN(_) | Operator::Deduplicate(_) | Operator::TimeSort(_) => {
             super::ranked::written(operator, needed, below)
         }
-        Operator::Union | Operator::DropUpdateBefore | Operator::Limit { .. } | Operator::Sink(_) => {
-            (operator.clone(), below.to_vec())
+        Operator::Unnest(plan) => {
+            let columns = (0..plan.kept.len()).filter(|i| needed.contains(i)).collect::<Vec<_>>();
+            let elements = plan.kept.len()..width;
+            let mut places: Places = vec![None; width];
+            let given = columns.iter().copied().chain(elements).enumerate();
+            given.for_each(|(place, column)| places[column] = Some(place));
+            let kept = columns.iter().map(|i| at(below, plan.kept[*i])).collect();
+            let plan = UnnestPlan { collection: at(below, plan.collection), kept, ..plan.clone() };
+            (Operator::Unnest(plan), places)
         }
+        Operator::Union
+        | Operator::DropUpdateBefore
+        | Operator::Limit { .. }
+        | Operator::SetOperation(_)
+        | Operator::Sink(_) => (operator.clone(), below.to_vec()),
         Operator::Join(_) => unreachable!("a join is written with both its inputs"),
     }
 }

@@ -10,7 +10,7 @@ use crate::span::Span;
 
 impl FunctionCall {
     /// A call without arguments and clauses.
-    pub(super) fn plain(name: ObjectName, span: Span) -> Self {
+    pub(crate) fn plain(name: ObjectName, span: Span) -> Self {
         Self {
             name,
             niladic: false,
