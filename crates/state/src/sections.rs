@@ -2,6 +2,7 @@
 
 use crate::SnapshotRows;
 use crate::snapshot::Section;
+use bytes::Bytes;
 use std::ops::Range;
 use tidemill_types::key::key_group;
 
@@ -10,14 +11,14 @@ use tidemill_types::key::key_group;
 pub(crate) struct Sections {
     groups: Range<u32>,
     key_groups: u32,
-    sections: Vec<Section>,
+    /// The number of rows and the rows of each group.
+    sections: Vec<(u32, Vec<u8>)>,
 }
 
 impl Sections {
     /// Empty sections for the key groups `groups` of `key_groups`.
     pub(crate) fn new(groups: Range<u32>, key_groups: u32) -> Self {
-        let sections =
-            groups.clone().map(|group| Section { group, whole: true, ..Section::default() }).collect();
+        let sections = vec![(0, Vec::new()); groups.len()];
         Sections { groups, key_groups, sections }
     }
 
@@ -25,14 +26,16 @@ impl Sections {
     pub(crate) fn row(&mut self, hash: u64) -> Option<&mut Vec<u8>> {
         let group = key_group(hash, self.key_groups);
         let at = group.checked_sub(self.groups.start)? as usize;
-        let section = self.sections.get_mut(at)?;
-        section.rows += 1;
-        Some(&mut section.bytes)
+        let (rows, bytes) = self.sections.get_mut(at)?;
+        *rows += 1;
+        Some(bytes)
     }
 
     /// The snapshot: the sections that have rows.
-    pub(crate) fn finish(mut self, schema: u64) -> SnapshotRows {
-        self.sections.retain(|section| section.rows > 0);
-        SnapshotRows { schema, sections: self.sections }
+    pub(crate) fn finish(self, schema: u64) -> SnapshotRows {
+        let sections = self.groups.zip(self.sections).filter(|(_, (rows, _))| *rows > 0);
+        let section =
+            |(group, (rows, bytes))| Section { group, rows, whole: true, bytes: Bytes::from(bytes) };
+        SnapshotRows { schema, sections: sections.map(section).collect() }
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::snapshot::{Reader, SHARED_GROUP, Section};
 use crate::{SnapshotRows, StateTable};
+use bytes::Bytes;
 use std::ops::Range;
 use tidemill_types::Result;
 
@@ -42,8 +43,8 @@ impl StateTable for SharedValue {
     }
 
     fn snapshot(&self, _groups: Range<u32>) -> SnapshotRows {
-        let section =
-            Section { group: SHARED_GROUP, rows: 1, whole: true, bytes: self.value.to_le_bytes().to_vec() };
+        let bytes = Bytes::copy_from_slice(&self.value.to_le_bytes());
+        let section = Section { group: SHARED_GROUP, rows: 1, whole: true, bytes };
         SnapshotRows { schema: SCHEMA, sections: vec![section] }
     }
 

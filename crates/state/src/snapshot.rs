@@ -4,9 +4,10 @@
 //! section `key group u32 · rows u32 · whole u8 · length u32 · bytes`, and at the end the xxh3 of all that (u64).
 //! Invariant: bytes that were cut or changed are refused, never half read.
 
+use bytes::Bytes;
 use std::ops::Range;
 use tidemill_types::{Error, Result};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 const MAGIC: u32 = 0x5444_5354;
 /// The version of the layout; raised when it changes, older ones stay readable.
@@ -24,7 +25,7 @@ pub struct Section {
     /// Whether these are all rows of the group, or changes since the epoch before.
     pub whole: bool,
     /// Their bytes.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
 }
 
 /// The rows of one table, by ascending key group.
@@ -75,28 +76,45 @@ impl SnapshotRows {
         }
     }
 
-    /// The versioned byte form with its checksum.
-    pub fn encode(&self) -> Vec<u8> {
-        let size: usize = self.sections.iter().map(|section| section.bytes.len() + 13).sum();
-        let mut out = Vec::with_capacity(size + 28);
-        out.extend_from_slice(&MAGIC.to_le_bytes());
-        out.extend_from_slice(&SNAPSHOT_VERSION.to_le_bytes());
-        out.extend_from_slice(&self.schema.to_le_bytes());
-        out.extend_from_slice(&(self.sections.len() as u32).to_le_bytes());
-        for section in &self.sections {
-            out.extend_from_slice(&section.group.to_le_bytes());
-            out.extend_from_slice(&section.rows.to_le_bytes());
-            out.push(u8::from(section.whole));
-            out.extend_from_slice(&(section.bytes.len() as u32).to_le_bytes());
-            out.extend_from_slice(&section.bytes);
-        }
-        let checksum = xxh3_64(&out);
-        out.extend_from_slice(&checksum.to_le_bytes());
-        out
+    /// Parts the sections that hold all rows of their group from those that hold changes.
+    pub fn split_whole(self) -> (SnapshotRows, SnapshotRows) {
+        let (whole, changes) = self.sections.into_iter().partition(|section| section.whole);
+        (
+            SnapshotRows { schema: self.schema, sections: whole },
+            SnapshotRows { schema: self.schema, sections: changes },
+        )
     }
 
-    /// The reverse of [`SnapshotRows::encode`].
-    pub fn decode(bytes: &[u8]) -> Result<Self> {
+    /// The versioned byte form with its checksum.
+    pub fn encode(&self) -> Bytes {
+        self.encode_parts().concat().into()
+    }
+
+    /// The parts that make up the byte form one after another; the rows themselves are not copied. The last part
+    /// is the checksum.
+    pub fn encode_parts(&self) -> Vec<Bytes> {
+        let mut head = Vec::with_capacity(20);
+        head.extend_from_slice(&MAGIC.to_le_bytes());
+        head.extend_from_slice(&SNAPSHOT_VERSION.to_le_bytes());
+        head.extend_from_slice(&self.schema.to_le_bytes());
+        head.extend_from_slice(&(self.sections.len() as u32).to_le_bytes());
+        let mut parts = vec![Bytes::from(head)];
+        for section in &self.sections {
+            let mut head = Vec::with_capacity(13);
+            head.extend_from_slice(&section.group.to_le_bytes());
+            head.extend_from_slice(&section.rows.to_le_bytes());
+            head.push(u8::from(section.whole));
+            head.extend_from_slice(&(section.bytes.len() as u32).to_le_bytes());
+            parts.extend([Bytes::from(head), section.bytes.clone()]);
+        }
+        let mut checksum = Xxh3::new();
+        parts.iter().for_each(|part| checksum.update(part));
+        parts.push(Bytes::copy_from_slice(&checksum.digest().to_le_bytes()));
+        parts
+    }
+
+    /// The reverse of [`SnapshotRows::encode`]; the rows are not copied.
+    pub fn decode(bytes: &Bytes) -> Result<Self> {
         let (body, checksum) = bytes.split_last_chunk::<8>().ok_or_else(damaged)?;
         if xxh3_64(body) != u64::from_le_bytes(*checksum) {
             return Err(damaged());
@@ -114,9 +132,13 @@ impl SnapshotRows {
         let mut out = SnapshotRows::new(reader.u64()?);
         for _ in 0..reader.u32()? {
             let (group, rows, whole, len) = (reader.u32()?, reader.u32()?, reader.u8()? != 0, reader.u32()?);
-            out.sections.push(Section { group, rows, whole, bytes: reader.bytes(len as usize)?.to_vec() });
+            let rows_bytes = bytes.slice_ref(reader.bytes(len as usize)?);
+            out.sections.push(Section { group, rows, whole, bytes: rows_bytes });
         }
-        Ok(out)
+        match reader.is_done() {
+            true => Ok(out),
+            false => Err(damaged()),
+        }
     }
 }
 
@@ -196,7 +218,8 @@ mod tests {
     use super::*;
 
     fn sample() -> SnapshotRows {
-        let section = |group| Section { group, rows: 2, whole: group != 5, bytes: vec![1, 2, 3] };
+        let section =
+            |group| Section { group, rows: 2, whole: group != 5, bytes: Bytes::from_static(&[1, 2, 3]) };
         SnapshotRows { schema: 7, sections: vec![section(0), section(5), section(SHARED_GROUP)] }
     }
 
@@ -205,10 +228,10 @@ mod tests {
         let bytes = sample().encode();
         assert_eq!(SnapshotRows::decode(&bytes), Ok(sample()));
         for at in 0..bytes.len() {
-            let mut wrong = bytes.clone();
+            let mut wrong = bytes.to_vec();
             wrong[at] ^= 1;
-            assert!(SnapshotRows::decode(&wrong).is_err(), "byte {at}");
-            assert!(SnapshotRows::decode(&bytes[..at]).is_err(), "cut at {at}");
+            assert!(SnapshotRows::decode(&wrong.into()).is_err(), "byte {at}");
+            assert!(SnapshotRows::decode(&bytes.slice(..at)).is_err(), "cut at {at}");
         }
     }
 
