@@ -3,9 +3,11 @@
 //!
 //! Four kinds: value tables ([`GroupTable`], with panes [`PanedTable`], with one value per task
 //! [`SharedValue`]), the [`OrderedTable`], the [`JoinTable`] and [`Timers`].
-//! Invariant: nothing here knows an operator, does I/O or reads a clock. A table restored from its
-//! snapshot answers like the table that was snapshotted.
+//! Where snapshots of a whole job live is [`checkpoint`]'s business.
+//! Invariant: nothing here knows an operator; only `checkpoint` does I/O and is handed a clock. A table restored
+//! from its snapshot answers like the table that was snapshotted.
 
+pub mod checkpoint;
 pub mod counted_sets;
 pub mod group_table;
 pub mod join_table;

@@ -287,7 +287,7 @@ impl Driver {
         let ctx = OperatorContext { now_ms: self.now_ms, watermark: self.watermark };
         self.operator.on_settle(&ctx, &mut self.out).unwrap();
         self.collect();
-        let saved: Vec<Vec<u8>> = (self.operator.tables().into_iter())
+        let saved: Vec<_> = (self.operator.tables().into_iter())
             .map(|(_, table)| table.snapshot(0..GROUPS).encode())
             .collect();
         self.operator = (self.make)();

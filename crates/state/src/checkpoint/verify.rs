@@ -1,0 +1,63 @@
+//! Checks every byte of a checkpoint and says what is damaged.
+
+use super::CheckpointStore;
+use futures_util::TryStreamExt;
+use tidemill_types::Result;
+
+/// What checking one checkpoint found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Its number.
+    pub epoch: u64,
+    /// How many segments were checked.
+    pub segments: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What is wrong.
+    pub damages: Vec<Damage>,
+}
+
+/// Something that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The operator and table it belongs to; none: the checkpoint as a whole.
+    pub table: Option<(String, String)>,
+    /// Where and what.
+    pub reason: String,
+}
+
+impl VerifyReport {
+    /// Whether nothing is wrong.
+    pub fn is_good(&self) -> bool {
+        self.damages.is_empty()
+    }
+}
+
+impl CheckpointStore {
+    /// Reads everything that a checkpoint names and compares it with its checksums.
+    pub async fn verify(&self, epoch: u64) -> Result<VerifyReport> {
+        let files = self.files().await?;
+        let mut report = VerifyReport { epoch, ..VerifyReport::default() };
+        let manifest = match self.read_manifest(epoch, &files).await? {
+            Ok((manifest, _)) => manifest,
+            Err(reason) => {
+                report.damages.push(Damage { table: None, reason });
+                return Ok(report);
+            }
+        };
+        let mut reads = std::pin::pin!(self.read_segments(&manifest));
+        while let Some(checked) = reads.try_next().await? {
+            for (wanted, rows) in checked {
+                report.segments += 1;
+                report.bytes += wanted.segment.len;
+                if let Err(reason) = rows {
+                    let table = &manifest.tables[wanted.table];
+                    let table = Some((table.operator.clone(), table.table.clone()));
+                    report.damages.push(Damage { table, reason });
+                }
+            }
+        }
+        report.damages.sort_by(|a, b| (&a.table, &a.reason).cmp(&(&b.table, &b.reason)));
+        Ok(report)
+    }
+}
