@@ -36,7 +36,6 @@ pub struct GroupAggregate {
     ttl_ms: i64,
     final_only: bool,
     row_without_input: bool,
-    next_expiry: i64,
     slots: Vec<u32>,
     touched: Touched,
     /// The groups of the whole chunk while rounds of it use `touched`.
@@ -57,17 +56,9 @@ impl GroupAggregate {
             ttl_ms: plan.ttl_ms,
             final_only: plan.final_only,
             row_without_input: plan.row_without_input && plan.keys.is_empty() && job.task == 0,
-            next_expiry: i64::MIN,
             slots: Vec::new(),
             touched: Touched::default(),
             touched_by_chunk: Touched::default(),
-        }
-    }
-
-    fn expire(&mut self, now_ms: i64) {
-        if self.ttl_ms > 0 && now_ms >= self.next_expiry {
-            self.table.expire(now_ms);
-            self.next_expiry = now_ms.saturating_add(self.ttl_ms / 2 + 1);
         }
     }
 
@@ -105,7 +96,7 @@ impl GroupAggregate {
     }
 
     fn on_rows(&mut self, chunk: &Chunk, ctx: &OperatorContext, out: &mut Output) -> Result<Option<Chunk>> {
-        self.expire(ctx.now_ms);
+        self.table.expire(ctx.now_ms);
         self.keys.encode(chunk);
         self.table.resolve(&self.keys.encoded, &self.keys.hashes, ctx.now_ms, &mut self.slots);
         self.touched.collect(&self.slots, self.table.values.len());

@@ -33,8 +33,6 @@ pub struct RegularJoin {
     residual: Option<Residual>,
     sides: [Side; 2],
     touched: Touched,
-    ttl_ms: i64,
-    next_expiry: i64,
 }
 
 /// A condition over pairs and the columns it reads.
@@ -64,7 +62,6 @@ impl RegularJoin {
     pub fn new(plan: &JoinPlan, left: &Schema, right: &Schema, job: &JobInfo) -> Self {
         let side =
             |keys: &[usize], schema: &Schema, ttl_ms| Side::new(keys, &plan.null_safe, schema, ttl_ms, job);
-        let shortest = [plan.left_ttl_ms, plan.right_ttl_ms].into_iter().filter(|&ttl_ms| ttl_ms > 0).min();
         RegularJoin {
             kind: plan.kind,
             final_only: plan.final_only,
@@ -74,20 +71,11 @@ impl RegularJoin {
                 side(&plan.right_keys, right, plan.right_ttl_ms),
             ],
             touched: Touched::default(),
-            ttl_ms: shortest.unwrap_or(0),
-            next_expiry: i64::MIN,
-        }
-    }
-
-    fn expire(&mut self, now_ms: i64) {
-        if self.ttl_ms > 0 && now_ms >= self.next_expiry {
-            self.sides.iter_mut().for_each(|side| side.table.expire(now_ms));
-            self.next_expiry = now_ms.saturating_add(self.ttl_ms / 2 + 1);
         }
     }
 
     fn on_rows(&mut self, port: usize, chunk: &Chunk, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
-        self.expire(ctx.now_ms);
+        self.sides.iter_mut().for_each(|side| side.table.expire(ctx.now_ms));
         self.sides[port].encode(chunk);
         let mut start = 0;
         while start < chunk.rows {

@@ -37,25 +37,28 @@ fn parse(line: &str) -> (usize, Row) {
     (usize::from(words[0] == "R"), Row { kind, values })
 }
 
-fn restarted(old: &mut dyn Operator, kind: JoinKind) -> Box<dyn Operator> {
+fn restarted(
+    old: &mut dyn Operator,
+    kind: JoinKind,
+    checkpoints: &mut harness::Checkpoints,
+) -> Box<dyn Operator> {
+    checkpoints.take(old);
     let mut new = make(kind);
-    for ((_, from), (_, to)) in old.tables().into_iter().zip(new.tables()) {
-        to.restore(&from.snapshot(0..harness::GROUPS), 0..harness::GROUPS).unwrap();
-    }
-    new.on_restored().unwrap();
+    checkpoints.restore(new.as_mut());
     new
 }
 
 fn check(kind: JoinKind, steps: &[&str], expected: &[&str]) {
     for restart in [false, true] {
         let mut operator = make(kind);
+        let mut checkpoints = harness::Checkpoints::default();
         let mut out = Output::new(true);
         let ctx = OperatorContext { now_ms: 0, watermark: WATERMARK_NONE };
         for step in steps {
             let (port, row) = parse(step);
             deliver(operator.as_mut(), port, chunk(&input(), &[row], &[]), &ctx, &mut out).unwrap();
             if restart {
-                operator = restarted(operator.as_mut(), kind);
+                operator = restarted(operator.as_mut(), kind, &mut checkpoints);
             }
         }
         let given: Vec<String> = out.take_chunks().iter().flat_map(rows_of).collect();

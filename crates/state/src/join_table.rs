@@ -5,8 +5,10 @@
 //! The key is a function of the row. With a time to live, a row whose last change lies that far back is
 //! never seen again.
 
-use crate::sections::Sections;
+use crate::group_table::SWEEP_SLOTS;
+use crate::sections::{GONE, Sections};
 use crate::snapshot::{Reader, write_prefixed};
+use crate::tracking::Tracking;
 use crate::{KeyIndex, SnapshotRows, StateTable};
 use std::ops::Range;
 use tidemill_types::Result;
@@ -40,6 +42,11 @@ pub struct JoinTable {
     rows: KeyIndex,
     entries: Vec<Entry>,
     ttl_ms: i64,
+    /// The latest time it was told.
+    now_ms: i64,
+    /// Where the search for expired rows goes on.
+    swept: usize,
+    tracking: Tracking,
     key_groups: u32,
 }
 
@@ -52,6 +59,9 @@ impl JoinTable {
             rows: KeyIndex::default(),
             entries: Vec::new(),
             ttl_ms,
+            now_ms: i64::MIN,
+            swept: 0,
+            tracking: Tracking::default(),
             key_groups,
         }
     }
@@ -61,12 +71,14 @@ impl JoinTable {
         let row_hash = hash(row);
         let id = match self.rows.find(row_hash, row) {
             Some(id) if self.expired(id, now_ms) => {
-                self.entries[id as usize].count = 0;
-                id
+                self.remove(id);
+                self.link(key, row_hash, row)
             }
             Some(id) => id,
             None => self.link(key, row_hash, row),
         };
+        self.now_ms = self.now_ms.max(now_ms);
+        self.tracking.touch(id);
         let entry = &mut self.entries[id as usize];
         entry.count += 1;
         entry.matches = matches;
@@ -90,6 +102,7 @@ impl JoinTable {
             Some(place) => *place = entry,
             None => self.entries.push(entry),
         }
+        self.tracking.grow(self.entries.len());
         id
     }
 
@@ -98,13 +111,23 @@ impl JoinTable {
         let Some(id) = self.rows.find(hash(row), row).filter(|&id| !self.expired(id, now_ms)) else {
             return false;
         };
+        self.tracking.touch(id);
         let entry = &mut self.entries[id as usize];
         entry.count -= 1;
         entry.changed = now_ms;
         if entry.count == 0 {
-            self.unlink(id);
+            self.remove(id);
         }
         true
+    }
+
+    /// Gives up a row, and notes that if a checkpoint has it.
+    fn remove(&mut self, id: u32) {
+        if self.tracking.release(id) {
+            let (key, row) = (self.entries[id as usize].key, self.rows.key(id));
+            self.tracking.note_gone(self.keys.hash(key), |out| write_prefixed(out, row));
+        }
+        self.unlink(id);
     }
 
     fn unlink(&mut self, id: u32) {
@@ -130,10 +153,19 @@ impl JoinTable {
         self.ttl_ms > 0 && self.entries[id as usize].changed.saturating_add(self.ttl_ms) <= now_ms
     }
 
-    /// Gives up all rows that expired by now; needed only to get their memory back.
+    /// Looks at some of the rows and gives up those that expired by now; needed only to get their memory back.
+    /// A few calls see all rows.
     pub fn expire(&mut self, now_ms: i64) {
-        let old: Vec<u32> = self.rows.ids().filter(|&id| self.expired(id, now_ms)).collect();
-        old.into_iter().for_each(|id| self.unlink(id));
+        if self.ttl_ms == 0 || self.rows.is_empty() {
+            return;
+        }
+        let start = if self.swept >= self.rows.capacity() { 0 } else { self.swept };
+        self.swept = start.saturating_add(SWEEP_SLOTS).min(self.rows.capacity());
+        for id in start as u32..self.swept as u32 {
+            if self.rows.is_live(id) && self.expired(id, now_ms) {
+                self.remove(id);
+            }
+        }
     }
 
     /// The ids of the rows of a key, in the order in which they came.
@@ -181,6 +213,7 @@ impl JoinTable {
     /// Changes how many rows of the other side match it; gives the number before.
     #[inline]
     pub fn change_matches(&mut self, id: u32, by: i64, now_ms: i64) -> i64 {
+        self.tracking.touch(id);
         let entry = &mut self.entries[id as usize];
         let before = entry.matches;
         entry.matches += by;
@@ -189,40 +222,115 @@ impl JoinTable {
     }
 }
 
+impl JoinTable {
+    /// Row: key and row (prefixed), count, matches, last change. What is gone: the row.
+    fn write_row(&self, id: u32, sections: &mut Sections) {
+        let entry = &self.entries[id as usize];
+        if self.expired(id, self.now_ms) {
+            return;
+        }
+        if let Some(out) = sections.row(self.keys.hash(entry.key), self.tracking.is_changed(id)) {
+            write_prefixed(out, self.keys.key(entry.key));
+            write_prefixed(out, self.rows.key(id));
+            [entry.count, entry.matches, entry.changed]
+                .into_iter()
+                .for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+        }
+    }
+
+    /// All rows, those of a key in their order.
+    fn write_all(&self, sections: &mut Sections) {
+        for key in self.keys.ids() {
+            let mut next = self.chains[key as usize].first;
+            while next != NONE {
+                self.write_row(next, sections);
+                next = self.entries[next as usize].next;
+            }
+        }
+    }
+
+    /// The rows that changed. Those that are new stand at the end of their chains and come in their order.
+    fn write_changed(&self, sections: &mut Sections) {
+        let mut new = Vec::new();
+        for id in self.tracking.changed() {
+            if !self.tracking.is_unsaved(id) {
+                self.write_row(id, sections);
+                continue;
+            }
+            let mut at = if self.entries[id as usize].next == NONE { id } else { NONE };
+            while at != NONE && self.tracking.is_unsaved(at) {
+                new.push(at);
+                at = self.entries[at as usize].previous;
+            }
+            new.drain(..).rev().for_each(|id| self.write_row(id, sections));
+        }
+    }
+
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        let (key, row) = (reader.prefixed()?, reader.prefixed()?);
+        let row_hash = hash(row);
+        let id = match self.rows.find(row_hash, row) {
+            Some(id) => id,
+            None => self.link((hash(key), key), row_hash, row),
+        };
+        self.tracking.settle(id);
+        let entry = &mut self.entries[id as usize];
+        (entry.count, entry.matches, entry.changed) = (reader.i64()?, reader.i64()?, reader.i64()?);
+        Ok(())
+    }
+}
+
 impl StateTable for JoinTable {
     fn schema_id(&self) -> u64 {
         SCHEMA
     }
 
-    /// Row: key and row (prefixed), count, matches, last change.
     fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
         let mut sections = Sections::new(groups, self.key_groups);
-        for key in self.keys.ids() {
-            let mut next = self.chains[key as usize].first;
-            while next != NONE {
-                let entry = &self.entries[next as usize];
-                if let Some(out) = sections.row(self.keys.hash(key)) {
-                    write_prefixed(out, self.keys.key(key));
-                    write_prefixed(out, self.rows.key(next));
-                    [entry.count, entry.matches, entry.changed]
-                        .into_iter()
-                        .for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
-                }
-                next = entry.next;
-            }
-        }
+        self.write_all(&mut sections);
         sections.finish(SCHEMA)
     }
 
     fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
         rows.check_schema(SCHEMA)?;
+        self.tracking.start(self.entries.len(), self.rows.ids());
         for section in rows.of_groups(groups) {
             let mut reader = Reader::new(&section.bytes);
             while !reader.is_done() {
-                let (key, row) = (reader.prefixed()?, reader.prefixed()?);
-                let id = self.link((hash(key), key), hash(row), row);
-                let entry = &mut self.entries[id as usize];
-                (entry.count, entry.matches, entry.changed) = (reader.i64()?, reader.i64()?, reader.i64()?);
+                self.read(&mut reader)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
+        let tracked = self.tracking.is_on();
+        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
+        self.tracking.write_gone(&mut sections);
+        match sections.any_whole() {
+            true => self.write_all(&mut sections),
+            false => self.write_changed(&mut sections),
+        }
+        self.tracking.start(self.entries.len(), self.rows.ids());
+        self.tracking.settle_all();
+        sections.finish(SCHEMA)
+    }
+
+    fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
+        changes.check_schema(SCHEMA)?;
+        self.tracking.start(self.entries.len(), self.rows.ids());
+        for section in changes.of_groups(groups) {
+            let mut reader = Reader::new(&section.bytes);
+            while !reader.is_done() {
+                if reader.u8()? != GONE {
+                    self.read(&mut reader)?;
+                    continue;
+                }
+                let row = reader.prefixed()?;
+                if let Some(id) = self.rows.find(hash(row), row) {
+                    self.tracking.forget(id);
+                    self.unlink(id);
+                }
             }
         }
         Ok(())
@@ -237,6 +345,7 @@ impl StateTable for JoinTable {
             + self.rows.bytes()
             + self.chains.capacity() * size_of::<Chain>()
             + self.entries.capacity() * size_of::<Entry>()
+            + self.tracking.bytes()
     }
 
     fn len(&self) -> usize {

@@ -21,6 +21,7 @@ pub mod slot_cells;
 pub mod snapshot;
 pub mod table;
 pub mod timers;
+mod tracking;
 
 pub use counted_sets::CountedSets;
 pub use group_table::GroupTable;

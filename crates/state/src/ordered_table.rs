@@ -1,114 +1,185 @@
 //! The ordered table: (key, sort key) → row bytes, rows of a key in the order of their sort keys.
 //!
+//! A key is found by its hash, its rows by their sort keys. A key lives while it has a row.
 //! Invariant: keys and sort keys are in the key encoding, so byte order is the order of the values.
 
-use crate::sections::Sections;
+mod rows;
+
+use crate::sections::{GONE, Sections};
 use crate::snapshot::{Reader, write_prefixed};
-use crate::{SnapshotRows, StateTable};
-use std::collections::BTreeMap;
-use std::ops::{Bound, Range};
+use crate::tracking::Tracking;
+use crate::{KeyIndex, SnapshotRows, StateTable};
+use rows::{Row, Rows};
+use std::ops::Range;
 use tidemill_types::Result;
 use tidemill_types::key::hash;
 
 const SCHEMA: u64 = 0x6f72_6465_7200_0001;
 
-/// The length of the key, the key, the sort key; one run of bytes, so that a row costs one allocation.
-type Place = Box<[u8]>;
-
 /// Rows by key in order.
 #[derive(Debug, Clone)]
 pub struct OrderedTable {
-    rows: BTreeMap<Place, Box<[u8]>>,
+    keys: KeyIndex,
+    /// The rows of each key number.
+    rows: Vec<Rows>,
+    len: usize,
+    /// What sort keys and rows take.
     bytes: usize,
+    /// By key; each row knows for itself whether it changed.
+    tracking: Tracking,
     key_groups: u32,
-}
-
-fn place(key: &[u8], sort_key: &[u8]) -> Place {
-    let mut out = Vec::with_capacity(key.len() + sort_key.len() + 4);
-    out.extend_from_slice(&(key.len() as u32).to_be_bytes());
-    out.extend_from_slice(key);
-    out.extend_from_slice(sort_key);
-    out.into()
-}
-
-fn split(place: &[u8]) -> (&[u8], &[u8]) {
-    let (len, rest) = place.split_first_chunk::<4>().expect("a place starts with the length of its key");
-    rest.split_at(u32::from_be_bytes(*len) as usize)
 }
 
 impl OrderedTable {
     /// An empty table.
     pub fn new(key_groups: u32) -> Self {
-        OrderedTable { rows: BTreeMap::new(), bytes: 0, key_groups }
+        OrderedTable {
+            keys: KeyIndex::default(),
+            rows: Vec::new(),
+            len: 0,
+            bytes: 0,
+            tracking: Tracking::default(),
+            key_groups,
+        }
+    }
+
+    fn find(&self, key: &[u8]) -> Option<u32> {
+        self.keys.find(hash(key), key)
+    }
+
+    fn of_key(&self, key: &[u8]) -> Option<&Rows> {
+        self.find(key).map(|id| &self.rows[id as usize])
+    }
+
+    fn resolve(&mut self, key: &[u8]) -> u32 {
+        let id = self.keys.resolve_one(hash(key), key);
+        if self.rows.len() < self.keys.capacity() {
+            self.rows.resize_with(self.keys.capacity(), Rows::default);
+            self.tracking.grow(self.keys.capacity());
+        }
+        id
     }
 
     /// Sets a row; gives the one that was there.
     pub fn insert(&mut self, key: &[u8], sort_key: &[u8], row: &[u8]) -> Option<Box<[u8]>> {
-        self.bytes += key.len() + sort_key.len() + row.len();
-        let old = self.rows.insert(place(key, sort_key), row.into());
-        if let Some(old) = &old {
-            self.bytes -= key.len() + sort_key.len() + old.len();
+        let id = self.resolve(key);
+        self.tracking.touch(id);
+        self.put(id, sort_key, Row { bytes: row.into(), changed: true, saved: false }).map(|old| old.bytes)
+    }
+
+    fn put(&mut self, id: u32, sort_key: &[u8], row: Row) -> Option<Row> {
+        self.bytes += row_bytes(sort_key, &row.bytes);
+        let old = self.rows[id as usize].insert(sort_key, row);
+        match &old {
+            None => self.len += 1,
+            Some(old) => self.bytes -= row_bytes(sort_key, &old.bytes),
         }
         old
     }
 
     /// Takes a row out.
     pub fn remove(&mut self, key: &[u8], sort_key: &[u8]) -> Option<Box<[u8]>> {
-        let old = self.rows.remove(&place(key, sort_key))?;
-        self.bytes -= key.len() + sort_key.len() + old.len();
-        Some(old)
+        let id = self.find(key)?;
+        let old = self.rows[id as usize].remove(sort_key)?;
+        self.note_gone(id, sort_key, &old);
+        self.drop_if_empty(id);
+        Some(old.bytes)
+    }
+
+    fn note_gone(&mut self, id: u32, sort_key: &[u8], old: &Row) {
+        self.bytes -= row_bytes(sort_key, &old.bytes);
+        self.len -= 1;
+        if old.saved && self.tracking.is_on() {
+            let key = self.keys.key(id);
+            self.tracking.note_gone(self.keys.hash(id), |out| {
+                write_prefixed(out, key);
+                write_prefixed(out, sort_key);
+            });
+        }
+    }
+
+    fn drop_if_empty(&mut self, id: u32) {
+        if self.rows[id as usize].len() == 0 {
+            self.rows[id as usize] = Rows::default();
+            self.tracking.release(id);
+            self.keys.remove(id);
+        }
     }
 
     /// A row.
     pub fn get(&self, key: &[u8], sort_key: &[u8]) -> Option<&[u8]> {
-        self.rows.get(&place(key, sort_key)).map(AsRef::as_ref)
+        self.of_key(key)?.get(sort_key).map(|row| row.bytes.as_ref())
     }
 
     /// The rows of a key with their sort keys, ascending.
     pub fn range(&self, key: &[u8]) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
-        let first = place(key, &[]);
-        let end = successor(&first).map_or(Bound::Unbounded, Bound::Excluded);
-        self.rows.range((Bound::Included(first), end)).map(|(place, row)| (split(place).1, row.as_ref()))
+        let rows = self.of_key(key).map(Rows::iter).into_iter().flatten();
+        rows.map(|(sort_key, row)| (sort_key, row.bytes.as_ref()))
     }
 
     /// The rows of a key from this sort key on, ascending.
     pub fn range_from(&self, key: &[u8], sort_key: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let end = successor(&place(key, &[])).map_or(Bound::Unbounded, Bound::Excluded);
-        let range = (Bound::Included(place(key, sort_key)), end);
-        self.rows.range(range).map(|(place, row)| (split(place).1, row.as_ref()))
+        let rows = self.of_key(key).map(|rows| rows.iter_from(sort_key)).into_iter().flatten();
+        rows.map(|(sort_key, row)| (sort_key, row.bytes.as_ref()))
     }
 
     /// Takes out the rows of a key whose sort keys are below `end`, ascending.
     pub fn take_below(&mut self, key: &[u8], end: &[u8]) -> Vec<(Box<[u8]>, Box<[u8]>)> {
-        let sort_keys: Vec<Box<[u8]>> = self
-            .range(key)
-            .map(|(sort_key, _)| sort_key)
-            .take_while(|sort_key| *sort_key < end)
-            .map(Into::into)
-            .collect();
-        sort_keys
-            .into_iter()
-            .map(|sort_key| {
-                let row = self.remove(key, &sort_key).expect("the row was just seen");
-                (sort_key, row)
-            })
-            .collect()
+        let Some(id) = self.find(key) else { return Vec::new() };
+        let taken = self.rows[id as usize].take_below(end);
+        taken.iter().for_each(|(sort_key, row)| self.note_gone(id, sort_key, row));
+        self.drop_if_empty(id);
+        taken.into_iter().map(|(sort_key, row)| (sort_key, row.bytes)).collect()
     }
 
-    /// The keys that have rows, each once.
+    /// The keys that have rows, ascending, each once.
     pub fn keys(&self) -> Vec<Box<[u8]>> {
-        let mut keys: Vec<Box<[u8]>> = self.rows.keys().map(|place| split(place).0.into()).collect();
-        keys.dedup();
+        let mut keys: Vec<Box<[u8]>> = self.keys.ids().map(|id| self.keys.key(id).into()).collect();
+        keys.sort_unstable();
         keys
+    }
+
+    /// Row: key, sort key, row, each prefixed. What is gone: key and sort key.
+    fn write(&self, ids: impl Iterator<Item = u32>, sections: &mut Sections) {
+        for id in ids {
+            let (hash, key) = (self.keys.hash(id), self.keys.key(id));
+            for (sort_key, row) in self.rows[id as usize].iter() {
+                if let Some(out) = sections.row(hash, row.changed) {
+                    [key, sort_key, &row.bytes].into_iter().for_each(|part| write_prefixed(out, part));
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        let (key, sort_key, row) = (reader.prefixed()?, reader.prefixed()?, reader.prefixed()?);
+        let id = self.resolve(key);
+        self.put(id, sort_key, Row { bytes: row.into(), changed: false, saved: true });
+        self.tracking.settle(id);
+        Ok(())
+    }
+
+    /// Everything is in the checkpoint now.
+    fn settle(&mut self) {
+        let settle = |row: &mut Row| (row.changed, row.saved) = (false, true);
+        let rows = &mut self.rows;
+        match self.tracking.is_on() {
+            true => self.tracking.changed().for_each(|id| rows[id as usize].for_each_mut(settle)),
+            false => rows.iter_mut().for_each(|rows| rows.for_each_mut(settle)),
+        }
+        self.tracking.start(self.keys.capacity(), self.keys.ids());
+        self.tracking.settle_all();
     }
 }
 
-/// The least bytes behind all that start with `prefix`.
-fn successor(prefix: &[u8]) -> Option<Place> {
-    let last = prefix.iter().rposition(|&byte| byte != u8::MAX)?;
-    let mut next = prefix[..=last].to_vec();
-    next[last] += 1;
-    Some(next.into())
+/// What a row takes beside its place in the list of its key.
+fn row_bytes(sort_key: &[u8], row: &[u8]) -> usize {
+    allocated(sort_key.len()) + allocated(row.len()) + size_of::<(Box<[u8]>, Row)>()
+}
+
+/// What an allocation of so many bytes takes.
+fn allocated(bytes: usize) -> usize {
+    bytes.next_multiple_of(8)
 }
 
 impl StateTable for OrderedTable {
@@ -116,25 +187,48 @@ impl StateTable for OrderedTable {
         SCHEMA
     }
 
-    /// Row: key, sort key, row, each prefixed.
     fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
         let mut sections = Sections::new(groups, self.key_groups);
-        for (place, row) in &self.rows {
-            let (key, sort_key) = split(place);
-            if let Some(out) = sections.row(hash(key)) {
-                [key, sort_key, row].into_iter().for_each(|part| write_prefixed(out, part));
-            }
-        }
+        self.write(self.keys.ids(), &mut sections);
         sections.finish(SCHEMA)
     }
 
     fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
         rows.check_schema(SCHEMA)?;
+        self.tracking.start(self.keys.capacity(), self.keys.ids());
         for section in rows.of_groups(groups) {
             let mut reader = Reader::new(&section.bytes);
             while !reader.is_done() {
-                let (key, sort_key, row) = (reader.prefixed()?, reader.prefixed()?, reader.prefixed()?);
-                self.insert(key, sort_key, row);
+                self.read(&mut reader)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
+        let tracked = self.tracking.is_on();
+        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
+        self.tracking.write_gone(&mut sections);
+        match sections.any_whole() {
+            true => self.write(self.keys.ids(), &mut sections),
+            false => self.write(self.tracking.changed(), &mut sections),
+        }
+        self.settle();
+        sections.finish(SCHEMA)
+    }
+
+    fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
+        changes.check_schema(SCHEMA)?;
+        self.tracking.start(self.keys.capacity(), self.keys.ids());
+        for section in changes.of_groups(groups) {
+            let mut reader = Reader::new(&section.bytes);
+            while !reader.is_done() {
+                if reader.u8()? != GONE {
+                    self.read(&mut reader)?;
+                    continue;
+                }
+                let (key, sort_key) = (reader.prefixed()?, reader.prefixed()?);
+                self.apply_gone(key, sort_key);
             }
         }
         Ok(())
@@ -145,10 +239,21 @@ impl StateTable for OrderedTable {
     }
 
     fn bytes(&self) -> usize {
-        self.bytes + self.rows.len() * 64
+        self.keys.bytes() + self.bytes + self.rows.capacity() * size_of::<Rows>() + self.tracking.bytes()
     }
 
     fn len(&self) -> usize {
-        self.rows.len()
+        self.len
+    }
+}
+
+impl OrderedTable {
+    fn apply_gone(&mut self, key: &[u8], sort_key: &[u8]) {
+        let Some(id) = self.find(key) else { return };
+        if let Some(mut old) = self.rows[id as usize].remove(sort_key) {
+            old.saved = false;
+            self.note_gone(id, sort_key, &old);
+            self.drop_if_empty(id);
+        }
     }
 }

@@ -7,14 +7,19 @@
 //! Invariant: a slot belongs to one key and one pane. Keys without a slot go away at [`PanedTable::sweep`]
 //! only, so numbers stay valid while a chunk is worked on.
 
-use crate::sections::Sections;
-use crate::snapshot::{Reader, write_prefixed};
+use crate::sections::{GONE, Sections};
+use crate::snapshot::{Reader, Section, write_prefixed};
+use crate::tracking::Tracking;
 use crate::{KeyIndex, SlotCells, SnapshotRows, StateTable};
 use hashbrown::HashTable;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use tidemill_types::key::{EncodedKeys, hash};
+use tidemill_types::key::{EncodedKeys, hash, key_group};
 use tidemill_types::{CellKind, Result};
+
+/// What is gone, in a section of changes: the rows of a pane, or one row.
+const PANE: u8 = 0;
+const ROW: u8 = 1;
 
 const SALT: u64 = 0x7061_6e65_6400_0001;
 const NONE: u32 = u32::MAX;
@@ -51,11 +56,16 @@ enum Lookup {
 struct Pane {
     slots: Vec<u32>,
     lookup: Lookup,
+    /// Whether rows were looked up to be changed since the last checkpoint.
+    changed: bool,
+    /// Whether a checkpoint has it.
+    saved: bool,
 }
 
 impl Default for Pane {
     fn default() -> Self {
-        Pane { slots: Vec::new(), lookup: Lookup::Sparse(HashTable::new()) }
+        let lookup = Lookup::Sparse(HashTable::new());
+        Pane { slots: Vec::new(), lookup, changed: false, saved: false }
     }
 }
 
@@ -93,6 +103,20 @@ impl Pane {
         }
     }
 
+    /// Finds these slots no more.
+    fn forget(&mut self, gone: &[u32], key_of: &[u32]) {
+        for &slot in gone {
+            let id = key_of[slot as usize];
+            match &mut self.lookup {
+                Lookup::Dense(slots) => slots[id as usize] = NONE,
+                Lookup::Sparse(table) => {
+                    let found = table.find_entry(spread(id), |&other| other == slot);
+                    found.expect("a pane finds each of its slots").remove();
+                }
+            }
+        }
+    }
+
     fn bytes(&self) -> usize {
         let lookup = match &self.lookup {
             Lookup::Dense(slots) => slots.capacity() * 4,
@@ -115,6 +139,9 @@ pub struct PanedTable {
     key_of: Vec<u32>,
     free: Vec<u32>,
     panes: BTreeMap<PaneId, Pane>,
+    tracking: Tracking,
+    /// Panes that a checkpoint has and that are gone.
+    gone: Vec<PaneId>,
     key_groups: u32,
 }
 
@@ -129,6 +156,8 @@ impl PanedTable {
             key_of: Vec::new(),
             free: Vec::new(),
             panes: BTreeMap::new(),
+            tracking: Tracking::default(),
+            gone: Vec::new(),
             key_groups,
         }
     }
@@ -139,10 +168,12 @@ impl PanedTable {
         self.uses.resize(self.keys.capacity(), 0);
     }
 
-    /// Appends the slots of these key numbers in a pane; missing ones are made.
+    /// Appends the slots of these key numbers in a pane, to be changed; missing ones are made.
     pub fn slots(&mut self, pane: PaneId, ids: &[u32], out: &mut Vec<u32>) {
-        let PanedTable { keys, uses, used, values, key_of, free, panes, .. } = self;
+        let PanedTable { keys, uses, used, values, key_of, free, panes, tracking, .. } = self;
         let pane = panes.entry(pane).or_default();
+        let first = out.len();
+        pane.changed = true;
         out.extend(ids.iter().map(|&id| match pane.find(id, key_of) {
             Some(slot) => slot,
             None => {
@@ -163,6 +194,8 @@ impl PanedTable {
             }
         }));
         values.grow(key_of.len());
+        tracking.grow(key_of.len());
+        tracking.touch_all(&out[first..]);
     }
 
     /// The slot of a key number in a pane, if it has one.
@@ -198,14 +231,18 @@ impl PanedTable {
 
     /// Gives up a pane.
     pub fn drop_pane(&mut self, pane: PaneId) {
-        if let Some(pane) = self.panes.remove(&pane) {
-            self.release(&pane.slots);
+        if let Some(held) = self.panes.remove(&pane) {
+            if held.saved {
+                self.gone.push(pane);
+            }
+            self.release(&held.slots);
         }
     }
 
     fn release(&mut self, slots: &[u32]) {
         self.values.clear(slots);
         for &slot in slots {
+            self.tracking.forget(slot);
             let uses = &mut self.uses[self.key_of[slot as usize] as usize];
             *uses -= 1;
             self.used -= usize::from(*uses == 0);
@@ -219,19 +256,25 @@ impl PanedTable {
         let Some(mut held) = self.panes.remove(&pane) else { return };
         let (kept, gone): (Vec<u32>, Vec<u32>) =
             held.slots.iter().partition(|&&slot| keep(&self.values, slot));
-        for &slot in &gone {
-            let id = self.key_of[slot as usize];
-            match &mut held.lookup {
-                Lookup::Dense(slots) => slots[id as usize] = NONE,
-                Lookup::Sparse(table) => {
-                    let found = table.find_entry(spread(id), |&other| other == slot);
-                    found.expect("a pane finds each of its slots").remove();
-                }
-            }
-        }
+        held.forget(&gone, &self.key_of);
         held.slots = kept;
+        self.note_gone(pane, &gone);
         self.release(&gone);
         self.panes.insert(pane, held);
+    }
+
+    fn note_gone(&mut self, (end, start): PaneId, slots: &[u32]) {
+        for &slot in slots.iter().filter(|_| (end, start) >= DERIVED_END) {
+            if self.tracking.release(slot) {
+                let key = self.key_of[slot as usize];
+                let bytes = self.keys.key(key);
+                self.tracking.note_gone(self.keys.hash(key), |out| {
+                    write_pane((end, start), out);
+                    out.push(ROW);
+                    write_prefixed(out, bytes);
+                });
+            }
+        }
     }
 
     /// Forgets keys that no pane uses, if they are more than `tolerated` and than those in use. Numbers
@@ -249,41 +292,147 @@ impl PanedTable {
     }
 }
 
-impl StateTable for PanedTable {
-    fn schema_id(&self) -> u64 {
-        self.values.schema_id() ^ SALT
-    }
+fn write_pane((end, start): PaneId, out: &mut Vec<u8>) {
+    out.extend_from_slice(&end.to_le_bytes());
+    out.extend_from_slice(&start.to_le_bytes());
+}
 
+impl PanedTable {
     /// Row: pane end, pane start, key (prefixed), values.
-    fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
-        let mut sections = Sections::new(groups, self.key_groups);
-        for (&id, pane) in self.panes.range(DERIVED_END..) {
+    fn write(&self, sections: &mut Sections) {
+        let all = sections.any_whole();
+        for (&id, pane) in self.panes.range(DERIVED_END..).filter(|(_, pane)| all || pane.changed) {
             for &slot in &pane.slots {
                 let key = self.key_of[slot as usize];
-                if let Some(out) = sections.row(self.keys.hash(key)) {
-                    out.extend_from_slice(&id.0.to_le_bytes());
-                    out.extend_from_slice(&id.1.to_le_bytes());
+                if let Some(out) = sections.row(self.keys.hash(key), self.tracking.is_changed(slot)) {
+                    write_pane(id, out);
                     write_prefixed(out, self.keys.key(key));
                     self.values.write(slot, out);
                 }
             }
         }
+    }
+
+    fn start_tracking(&mut self) {
+        let used = self.panes.range(DERIVED_END..).flat_map(|(_, pane)| pane.slots.iter().copied());
+        self.tracking.start(self.key_of.len(), used);
+    }
+
+    fn read(&mut self, reader: &mut Reader<'_>, slots: &mut Vec<u32>) -> Result<()> {
+        let pane = (reader.i64()?, reader.i64()?);
+        let key = reader.prefixed()?;
+        let id = self.keys.resolve_one(hash(key), key);
+        self.uses.resize(self.keys.capacity(), 0);
+        slots.clear();
+        let known = self.len();
+        let changed = self.panes.get(&pane).is_some_and(|pane| pane.changed);
+        self.slots(pane, &[id], slots);
+        if self.len() == known {
+            self.values.clear(slots);
+        }
+        self.tracking.settle(slots[0]);
+        if let Some(pane) = self.panes.get_mut(&pane) {
+            (pane.changed, pane.saved) = (changed, true);
+        }
+        self.values.read(slots[0], reader)
+    }
+
+    /// Gives up the rows that sections of changes say are gone. Each section speaks for its own key group.
+    fn apply_gone(&mut self, sections: &[&Section]) -> Result<()> {
+        let mut panes: BTreeMap<PaneId, Vec<u32>> = BTreeMap::new();
+        for section in sections {
+            let mut reader = Reader::new(&section.bytes);
+            while !reader.is_done() && reader.u8()? == GONE {
+                let pane = (reader.i64()?, reader.i64()?);
+                if reader.u8()? == PANE {
+                    panes.entry(pane).or_default().push(section.group);
+                    continue;
+                }
+                let key = reader.prefixed()?;
+                if let Some(id) = self.keys.find(hash(key), key) {
+                    self.give_up(pane, |_, key| key != id);
+                }
+            }
+        }
+        for (pane, mut groups) in panes {
+            groups.sort_unstable();
+            let key_groups = self.key_groups;
+            self.give_up(pane, |keys, key| {
+                groups.binary_search(&key_group(keys.hash(key), key_groups)).is_err()
+            });
+        }
+        Ok(())
+    }
+
+    /// Keeps the rows of a pane whose keys `keep` wants, and the pane if it has rows.
+    fn give_up(&mut self, pane: PaneId, keep: impl Fn(&KeyIndex, u32) -> bool) {
+        let Some(mut held) = self.panes.remove(&pane) else { return };
+        let (kept, gone): (Vec<u32>, Vec<u32>) =
+            held.slots.iter().partition(|&&slot| keep(&self.keys, self.key_of[slot as usize]));
+        held.forget(&gone, &self.key_of);
+        held.slots = kept;
+        self.release(&gone);
+        if !held.slots.is_empty() {
+            self.panes.insert(pane, held);
+        }
+    }
+}
+
+impl StateTable for PanedTable {
+    fn schema_id(&self) -> u64 {
+        self.values.schema_id() ^ SALT
+    }
+
+    fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
+        let mut sections = Sections::new(groups, self.key_groups);
+        self.write(&mut sections);
         sections.finish(self.schema_id())
     }
 
     fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
         rows.check_schema(self.schema_id())?;
+        self.start_tracking();
         let mut slots = Vec::with_capacity(1);
         for section in rows.of_groups(groups) {
             let mut reader = Reader::new(&section.bytes);
             while !reader.is_done() {
-                let pane = (reader.i64()?, reader.i64()?);
-                let key = reader.prefixed()?;
-                let id = self.keys.resolve_one(hash(key), key);
-                self.uses.resize(self.keys.capacity(), 0);
-                slots.clear();
-                self.slots(pane, &[id], &mut slots);
-                self.values.read(slots[0], &mut reader)?;
+                self.read(&mut reader, &mut slots)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
+        let tracked = self.tracking.is_on();
+        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
+        for &pane in &self.gone {
+            sections.gone_everywhere().for_each(|out| {
+                write_pane(pane, out);
+                out.push(PANE);
+            });
+        }
+        self.tracking.write_gone(&mut sections);
+        self.write(&mut sections);
+        self.start_tracking();
+        self.tracking.settle_all();
+        self.gone.clear();
+        self.panes.range_mut(DERIVED_END..).for_each(|(_, pane)| (pane.changed, pane.saved) = (false, true));
+        sections.finish(self.schema_id())
+    }
+
+    fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
+        changes.check_schema(self.schema_id())?;
+        self.start_tracking();
+        let sections: Vec<&Section> = changes.of_groups(groups).collect();
+        self.apply_gone(&sections)?;
+        let mut slots = Vec::with_capacity(1);
+        for section in sections {
+            let mut reader = Reader::new(&section.bytes);
+            while !reader.is_done() {
+                match reader.u8()? {
+                    GONE => skip_gone(&mut reader)?,
+                    _ => self.read(&mut reader, &mut slots)?,
+                }
             }
         }
         Ok(())
@@ -299,9 +448,18 @@ impl StateTable for PanedTable {
             + self.values.bytes()
             + self.panes.values().map(Pane::bytes).sum::<usize>()
             + (self.uses.capacity() + self.key_of.capacity() + self.free.capacity()) * 4
+            + self.tracking.bytes()
     }
 
     fn len(&self) -> usize {
         self.key_of.len() - self.free.len()
     }
+}
+
+fn skip_gone(reader: &mut Reader<'_>) -> Result<()> {
+    reader.bytes(16)?;
+    if reader.u8()? == ROW {
+        reader.prefixed()?;
+    }
+    Ok(())
 }

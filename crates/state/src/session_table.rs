@@ -3,8 +3,9 @@
 //! Invariant: the spans of a key neither overlap nor touch. A due entry may be older than its span has
 //! become; it is set right when it comes to the front, so growing a span costs nothing.
 
-use crate::sections::Sections;
+use crate::sections::{GONE, Sections};
 use crate::snapshot::{Reader, write_prefixed};
+use crate::tracking::Tracking;
 use crate::{KeyIndex, SlotCells, SnapshotRows, StateTable};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -44,6 +45,8 @@ pub struct SessionTable {
     owners: Vec<Owner>,
     free: Vec<u32>,
     due: BinaryHeap<Reverse<(i64, u32, u32)>>,
+    /// By key, since sessions grow and merge.
+    tracking: Tracking,
     key_groups: u32,
 }
 
@@ -58,6 +61,7 @@ impl SessionTable {
             owners: Vec::new(),
             free: Vec::new(),
             due: BinaryHeap::new(),
+            tracking: Tracking::default(),
             key_groups,
         }
     }
@@ -66,6 +70,7 @@ impl SessionTable {
     pub fn intern(&mut self, keys: &EncodedKeys, hashes: &[u64], ids: &mut Vec<u32>) {
         self.keys.resolve(keys, hashes, ids);
         self.sessions.resize(self.keys.capacity(), Vec::new());
+        self.tracking.grow(self.keys.capacity());
     }
 
     /// Which sessions of a key overlap or touch a span.
@@ -84,6 +89,7 @@ impl SessionTable {
 
     /// Opens a session that touches no other.
     pub fn open(&mut self, key: u32, start: i64, end: i64) -> u32 {
+        self.tracking.touch(key);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.owners.push(Owner::default());
             self.owners.len() as u32 - 1
@@ -99,9 +105,10 @@ impl SessionTable {
         slot
     }
 
-    /// Grows a session of a key over a span; gives its slot.
+    /// Grows a session of a key over a span; gives its slot, whose values may be changed.
     #[inline]
     pub fn grow(&mut self, key: u32, at: usize, start: i64, end: i64) -> u32 {
+        self.tracking.touch(key);
         let session = &mut self.sessions[key as usize][at];
         session.start = session.start.min(start);
         session.end = session.end.max(end);
@@ -110,6 +117,7 @@ impl SessionTable {
 
     /// Takes a session out without its values; the slot is to be given to [`SessionTable::release`].
     pub fn remove(&mut self, key: u32, at: usize) -> Session {
+        self.tracking.touch(key);
         let sessions = &mut self.sessions[key as usize];
         let session = sessions.remove(at);
         if sessions.is_empty() {
@@ -176,9 +184,57 @@ impl SessionTable {
         for id in 0..self.keys.capacity() as u32 {
             if self.sessions[id as usize].is_empty() && self.keys.is_live(id) {
                 self.sessions[id as usize] = Vec::new();
+                if self.tracking.release(id) {
+                    let key = self.keys.key(id);
+                    self.tracking.note_gone(self.keys.hash(id), |out| write_prefixed(out, key));
+                }
                 self.keys.remove(id);
             }
         }
+    }
+
+    /// Row: key (prefixed), start, end, values. What is gone: all sessions of a key.
+    fn write(&self, keys: impl Iterator<Item = u32>, sections: &mut Sections) {
+        for id in keys {
+            let changed = self.tracking.is_changed(id);
+            for session in &self.sessions[id as usize] {
+                if let Some(out) = sections.row(self.keys.hash(id), changed) {
+                    write_prefixed(out, self.keys.key(id));
+                    out.extend_from_slice(&session.start.to_le_bytes());
+                    out.extend_from_slice(&session.end.to_le_bytes());
+                    self.values.write(session.slot, out);
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        let key = reader.prefixed()?;
+        let id = self.keys.resolve_one(hash(key), key);
+        self.sessions.resize(self.keys.capacity(), Vec::new());
+        self.tracking.grow(self.keys.capacity());
+        let (start, end) = (reader.i64()?, reader.i64()?);
+        let slot = self.open(id, start, end);
+        self.tracking.settle(id);
+        self.values.read(slot, reader)
+    }
+
+    /// Everything is in the checkpoint now.
+    fn settle(&mut self) {
+        self.tracking.start(self.keys.capacity(), self.keys.ids());
+        let changed = self.tracking.changed();
+        let empty: Vec<u32> = changed.filter(|&id| self.sessions[id as usize].is_empty()).collect();
+        self.tracking.settle_all();
+        empty.into_iter().for_each(|id| self.tracking.forget(id));
+    }
+
+    fn apply_gone(&mut self, key: &[u8]) {
+        let Some(id) = self.keys.find(hash(key), key) else { return };
+        while let Some(last) = self.sessions[id as usize].len().checked_sub(1) {
+            let slot = self.remove(id, last).slot;
+            self.release(&[slot]);
+        }
+        self.tracking.forget(id);
     }
 }
 
@@ -187,33 +243,51 @@ impl StateTable for SessionTable {
         self.values.schema_id() ^ SALT
     }
 
-    /// Row: key (prefixed), start, end, values.
     fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
         let mut sections = Sections::new(groups, self.key_groups);
-        for (id, sessions) in self.sessions.iter().enumerate() {
-            for session in sessions {
-                if let Some(out) = sections.row(self.keys.hash(id as u32)) {
-                    write_prefixed(out, self.keys.key(id as u32));
-                    out.extend_from_slice(&session.start.to_le_bytes());
-                    out.extend_from_slice(&session.end.to_le_bytes());
-                    self.values.write(session.slot, out);
-                }
-            }
-        }
+        self.write(self.keys.ids(), &mut sections);
         sections.finish(self.schema_id())
     }
 
     fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
         rows.check_schema(self.schema_id())?;
+        self.tracking.start(self.keys.capacity(), self.keys.ids());
         for section in rows.of_groups(groups) {
             let mut reader = Reader::new(&section.bytes);
             while !reader.is_done() {
-                let key = reader.prefixed()?;
-                let id = self.keys.resolve_one(hash(key), key);
-                self.sessions.resize(self.keys.capacity(), Vec::new());
-                let (start, end) = (reader.i64()?, reader.i64()?);
-                let slot = self.open(id, start, end);
-                self.values.read(slot, &mut reader)?;
+                self.read(&mut reader)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
+        let tracked = self.tracking.is_on();
+        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
+        self.tracking.write_gone(&mut sections);
+        for id in self.tracking.changed().filter(|&id| !self.tracking.is_unsaved(id)) {
+            if let Some(out) = sections.gone(self.keys.hash(id)) {
+                write_prefixed(out, self.keys.key(id));
+            }
+        }
+        match sections.any_whole() {
+            true => self.write(self.keys.ids(), &mut sections),
+            false => self.write(self.tracking.changed(), &mut sections),
+        }
+        self.settle();
+        sections.finish(self.schema_id())
+    }
+
+    fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
+        changes.check_schema(self.schema_id())?;
+        self.tracking.start(self.keys.capacity(), self.keys.ids());
+        for section in changes.of_groups(groups) {
+            let mut reader = Reader::new(&section.bytes);
+            while !reader.is_done() {
+                match reader.u8()? {
+                    GONE => self.apply_gone(reader.prefixed()?),
+                    _ => self.read(&mut reader)?,
+                }
             }
         }
         Ok(())
@@ -229,7 +303,8 @@ impl StateTable for SessionTable {
             + self.values.bytes()
             + self.sessions.iter().map(|s| 24 + s.capacity() * size_of::<Session>()).sum::<usize>()
             + self.owners.capacity() * size_of::<Owner>()
-            + self.due.len() * 16
+            + self.due.capacity() * 16
+            + self.tracking.bytes()
     }
 
     fn len(&self) -> usize {

@@ -56,6 +56,11 @@ impl StateTable for SharedValue {
         Ok(())
     }
 
+    /// Always whole: it is one number.
+    fn delta(&mut self, groups: Range<u32>, _whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
+        self.snapshot(groups)
+    }
+
     fn clear(&mut self) {
         self.value = self.initial;
     }

@@ -21,7 +21,9 @@ pub trait StateTable: Send {
     /// that is not [`Section::whole`](crate::snapshot::Section::whole) begins with a byte, 1: the row is set, 0: it
     /// is gone, and only what identifies it follows.
     ///
-    /// A table that keeps no track of its changes gives every group whole.
+    /// Changes are tracked from the first call (or restore) on; that call, and one after [`StateTable::clear`], gives
+    /// every group whole. What was given counts as saved: if it is not, ask for every group whole next.
+    /// A table that keeps no track of its changes gives every group whole always.
     fn delta(&mut self, groups: Range<u32>, _whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
         let mut rows = self.snapshot(groups.clone());
         rows.add_empty(groups);

@@ -6,18 +6,19 @@
 //! - `T 1000`: processing time;
 //! - `late 2`: so many rows were late since the last such line;
 //! - `=> +I a 1`: a change expected since the last row, watermark or time after an expectation;
-//! - `restart`: snapshot, new operator, restore.
+//! - `restart`: a checkpoint of what changed, a new operator, restored from all checkpoints so far.
 //!
 //! Each script runs with all rows of a section in one chunk, where the changes must be these; and with small
 //! chunks, with and without a restart after each chunk, where their net effect must be the same.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use tidemill_operators::{JobInfo, Operator, OperatorContext, Output, build, deliver};
 use tidemill_plan::{
     Accumulator, AggregateCall, ChangelogMode, Exchange, Input, Node, Operator as Plan, UpdateBatch,
 };
-use tidemill_state::SnapshotRows;
+use tidemill_state::{SnapshotRows, StateTable};
 use tidemill_types::arrow::cast::AsArray;
 use tidemill_types::arrow::types::{Int64Type, TimestampMillisecondType};
 use tidemill_types::arrow::{Array, Int64Array, StringViewArray, TimestampMillisecondArray};
@@ -225,6 +226,60 @@ pub struct Driver {
     late_seen: u64,
     pub changes: Vec<String>,
     pub chunks: Vec<Chunk>,
+    checkpoints: Checkpoints,
+}
+
+/// The checkpoints of an operator, table by table; some key groups are written whole now and then.
+#[derive(Default)]
+pub struct Checkpoints {
+    epochs: Vec<Vec<SnapshotRows>>,
+}
+
+impl Checkpoints {
+    /// Takes one more.
+    pub fn take(&mut self, operator: &mut dyn Operator) {
+        let epoch = self.epochs.len() as u32;
+        let whole = |group: u32| (group + epoch).is_multiple_of(3);
+        let tables = operator.tables().into_iter();
+        self.epochs.push(tables.map(|(_, table)| table.delta(0..GROUPS, &whole)).collect());
+    }
+
+    /// Restores an operator in two steps as if from two tasks.
+    pub fn restore(&self, operator: &mut dyn Operator) {
+        for (at, (_, table)) in operator.tables().into_iter().enumerate() {
+            let epochs: Vec<SnapshotRows> = self
+                .epochs
+                .iter()
+                .map(|tables| SnapshotRows::decode(&tables[at].encode()).unwrap())
+                .collect();
+            for groups in [0..GROUPS / 2, GROUPS / 2..GROUPS] {
+                restore_table(table, &epochs, groups);
+            }
+        }
+        operator.on_restored().unwrap();
+    }
+}
+
+/// Restores the newest whole section of each key group, then the changes after it.
+fn restore_table(table: &mut dyn StateTable, epochs: &[SnapshotRows], groups: Range<u32>) {
+    let mut newest: BTreeMap<u32, usize> = BTreeMap::new();
+    for (epoch, rows) in epochs.iter().enumerate() {
+        newest.extend(rows.sections.iter().filter(|section| section.whole).map(|s| (s.group, epoch)));
+    }
+    let chosen = |whole: bool| {
+        epochs.iter().enumerate().map(move |(epoch, rows)| (epoch, rows.clone(), whole)).collect::<Vec<_>>()
+    };
+    for (epoch, mut rows, whole) in chosen(true).into_iter().chain(chosen(false)) {
+        rows.sections.retain(|section| {
+            let base = newest.get(&section.group).copied();
+            section.whole == whole && if whole { base == Some(epoch) } else { base < Some(epoch) }
+        });
+        match whole {
+            true => table.restore(&rows, groups.clone()).unwrap(),
+            false if rows.sections.is_empty() => {}
+            false => table.apply(&rows, groups.clone()).unwrap(),
+        }
+    }
 }
 
 impl Driver {
@@ -246,6 +301,7 @@ impl Driver {
             late_seen: 0,
             changes: Vec::new(),
             chunks: Vec::new(),
+            checkpoints: Checkpoints::default(),
         }
     }
 
@@ -282,21 +338,18 @@ impl Driver {
         }
     }
 
-    /// Snapshot, a new operator, restore in two steps as if from two tasks.
+    /// A checkpoint, a new operator, restored.
     pub fn restart(&mut self) {
+        self.checkpoint();
+        self.operator = (self.make)();
+        self.checkpoints.restore(self.operator.as_mut());
+    }
+
+    fn checkpoint(&mut self) {
         let ctx = OperatorContext { now_ms: self.now_ms, watermark: self.watermark };
         self.operator.on_settle(&ctx, &mut self.out).unwrap();
         self.collect();
-        let saved: Vec<_> = (self.operator.tables().into_iter())
-            .map(|(_, table)| table.snapshot(0..GROUPS).encode())
-            .collect();
-        self.operator = (self.make)();
-        for ((_, table), bytes) in self.operator.tables().into_iter().zip(saved) {
-            let rows = SnapshotRows::decode(&bytes).unwrap();
-            table.restore(&rows, 0..GROUPS / 2).unwrap();
-            table.restore(&rows, GROUPS / 2..GROUPS).unwrap();
-        }
-        self.operator.on_restored().unwrap();
+        self.checkpoints.take(self.operator.as_mut());
     }
 
     fn late(&mut self) -> u64 {
@@ -392,8 +445,10 @@ pub fn feed_in_chunks(
             .map(|&(row, watermark)| (row - start, watermark))
             .collect();
         driver.feed(&rows[start..end], &inside);
-        if restart {
-            driver.restart();
+        match (restart, driver.checkpoints.epochs.len() % 3) {
+            (true, 1) => driver.checkpoint(),
+            (true, _) => driver.restart(),
+            (false, _) => {}
         }
         start = end;
         if start >= rows.len() {

@@ -1,0 +1,88 @@
+//! Tables come back from chains of checkpoints: whatever happened between them, whichever key groups were written
+//! whole and however the groups are split among tasks, what is restored equals what was live.
+
+#![allow(clippy::unwrap_used)]
+
+mod chain;
+mod tables;
+
+use chain::{Chain, Step};
+use proptest::prelude::*;
+use tables::Tested;
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let change =
+        (0u8..12, 0u8..8, 0i64..40).prop_map(|(key, action, value)| Step::Change { key, action, value });
+    let epoch = any::<u16>().prop_map(|whole| Step::Epoch { whole: u32::from(whole & (whole >> 3)) });
+    let restart = (1u32..5).prop_map(|tasks| Step::Restart { tasks });
+    prop::collection::vec(prop_oneof![20 => change, 3 => epoch, 1 => restart], 1..120)
+}
+
+fn check<T: Tested>(steps: &[Step]) -> Result<(), TestCaseError> {
+    let mut chain = Chain::<T>::new();
+    for step in steps {
+        chain.take(step)?;
+    }
+    chain.take(&Step::Epoch { whole: 0 })?;
+    chain.take(&Step::Restart { tasks: 3 })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn groups(steps in steps()) {
+        check::<tables::Groups>(&steps)?;
+    }
+
+    #[test]
+    fn groups_that_expire(steps in steps()) {
+        check::<tables::ExpiringGroups>(&steps)?;
+    }
+
+    #[test]
+    fn panes(steps in steps()) {
+        check::<tables::Panes>(&steps)?;
+    }
+
+    #[test]
+    fn sessions(steps in steps()) {
+        check::<tables::Sessions>(&steps)?;
+    }
+
+    #[test]
+    fn join_sides(steps in steps()) {
+        check::<tables::Side>(&steps)?;
+    }
+
+    #[test]
+    fn join_sides_that_expire(steps in steps()) {
+        check::<tables::ExpiringSide>(&steps)?;
+    }
+
+    #[test]
+    fn ordered_rows(steps in steps()) {
+        check::<tables::Ordered>(&steps)?;
+    }
+
+    #[test]
+    fn timers(steps in steps()) {
+        check::<tables::Due>(&steps)?;
+    }
+}
+
+#[test]
+fn nothing_changed_gives_nothing() {
+    let mut chain = Chain::<tables::Groups>::new();
+    chain.take(&Step::Change { key: 1, action: 5, value: 5 }).unwrap();
+    chain.take(&Step::Epoch { whole: 0 }).unwrap();
+    assert_eq!(chain.last().sections.len() as u32, tables::GROUPS, "the first has every group whole");
+    chain.take(&Step::Epoch { whole: 0 }).unwrap();
+    assert_eq!(chain.last().sections.len(), 0);
+    chain.take(&Step::Restart { tasks: 1 }).unwrap();
+    chain.take(&Step::Epoch { whole: 0 }).unwrap();
+    assert_eq!(chain.last().sections.len(), 0, "a restored table starts clean");
+    chain.take(&Step::Change { key: 2, action: 5, value: 5 }).unwrap();
+    chain.take(&Step::Epoch { whole: 0 }).unwrap();
+    assert_eq!(chain.last().rows(), 1);
+}
