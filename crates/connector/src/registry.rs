@@ -4,7 +4,7 @@ use crate::{OpenSink, OpenSource};
 use std::path::Path;
 use std::sync::Arc;
 use tidemill_types::options::{near, quoted_or};
-use tidemill_types::{DataType, Error, OptionKind, OptionSpec, Options, Result, Schema};
+use tidemill_types::{DataType, Disk, Error, OptionKind, OptionSpec, Options, Result, Schema};
 
 /// A metadata column that a connector offers.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +52,8 @@ pub struct TableRequest<'a> {
     /// The state folder of the run, if it has one. A connector that keeps something there does so in a folder of its
     /// own with the `pipeline_id` in its name.
     pub state_dir: Option<&'a Path>,
+    /// Where files are kept that must survive a crash.
+    pub disk: Arc<dyn Disk>,
 }
 
 /// A connector: what it is called, what it takes, how it is opened.

@@ -1,9 +1,10 @@
 //! Measures sources alone: `throughput files PATH`, `throughput datagen`, `throughput nexmark`.
 
+use std::sync::Arc;
 use std::time::Instant;
 use tidemill_connector::{Fetched, TableRequest};
 use tidemill_connectors::connectors;
-use tidemill_types::{DataType, Field, Options, RowField, Schema, TypeKind};
+use tidemill_types::{DataType, Field, Options, RowField, Schema, SystemDisk, TypeKind};
 
 fn field(name: &str, kind: TypeKind) -> RowField {
     RowField { name: name.into(), data_type: kind.nullable() }
@@ -81,6 +82,7 @@ async fn main() {
         pipeline_id: "p",
         checkpointed: false,
         state_dir: None,
+        disk: Arc::new(SystemDisk),
     };
     let open = connector.source.expect("it can be read")(&request).expect("the options are right");
     let (mut source, start) = (open.source, Instant::now());

@@ -11,7 +11,7 @@ use tidemill_connectors::connectors;
 use tidemill_types::arrow::cast::AsArray;
 use tidemill_types::arrow::types::{Int32Type, Int64Type, TimestampMillisecondType};
 use tidemill_types::arrow::{Array, ArrayRef, Int32Array, StringViewArray};
-use tidemill_types::{Chunk, DataType, Field, Options, Result, Schema, TypeKind, WATERMARK_MAX};
+use tidemill_types::{Chunk, DataType, Field, Options, Result, Schema, SystemDisk, TypeKind, WATERMARK_MAX};
 use tokio::time::timeout;
 
 /// A table as a test declares it.
@@ -63,6 +63,7 @@ impl Table {
             pipeline_id: "p",
             checkpointed: false,
             state_dir: None,
+            disk: Arc::new(SystemDisk),
         };
         use_it(registry.find("filesystem").unwrap(), &request)
     }

@@ -1,12 +1,13 @@
 //! The sources that make their own rows: datagen and nexmark.
 #![allow(clippy::unwrap_used)] // the lint knows only functions marked as tests, not what they share
 
+use std::sync::Arc;
 use tidemill_connector::{Fetched, TableRequest};
 use tidemill_connectors::connectors;
 use tidemill_types::arrow::cast::AsArray;
 use tidemill_types::arrow::types::{Float64Type, Int32Type, Int64Type};
 use tidemill_types::arrow::{Array, ArrayRef};
-use tidemill_types::{Chunk, DataType, Field, Options, Result, RowField, Schema, TypeKind};
+use tidemill_types::{Chunk, DataType, Field, Options, Result, RowField, Schema, SystemDisk, TypeKind};
 
 fn columns(fields: &[(&str, TypeKind)]) -> Schema {
     Schema::new(fields.iter().map(|(name, kind)| Field::new(*name, kind.clone().nullable())).collect())
@@ -50,6 +51,7 @@ fn with<T>(
         pipeline_id: "p",
         checkpointed: false,
         state_dir: None,
+        disk: Arc::new(SystemDisk),
     };
     use_it(connector, &request)
 }

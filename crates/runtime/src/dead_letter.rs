@@ -7,12 +7,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tidemill_format::EncodeRequest;
-use tidemill_types::{Chunk, Error, Options, Result, Schema};
+use tidemill_types::disk::is_full;
+use tidemill_types::{Chunk, Disk, DiskFile, Error, Options, Result, Schema};
 
 /// A record that could not be read.
 #[derive(Debug, Clone, Copy)]
@@ -45,14 +44,15 @@ impl BadRecord<'_> {
 #[derive(Debug)]
 pub struct DeadLetters {
     path: Option<PathBuf>,
-    file: Mutex<Option<File>>,
+    file: Mutex<Option<Box<dyn DiskFile>>>,
+    disk: Arc<dyn Disk>,
     zone: chrono_tz::Tz,
 }
 
 impl DeadLetters {
     /// Writes to this file, made when the first record comes; without one, nothing is written.
-    pub fn new(path: Option<PathBuf>, zone: chrono_tz::Tz) -> Self {
-        DeadLetters { path, file: Mutex::new(None), zone }
+    pub fn new(path: Option<PathBuf>, zone: chrono_tz::Tz, disk: Arc<dyn Disk>) -> Self {
+        DeadLetters { path, file: Mutex::new(None), disk, zone }
     }
 
     /// The file, for messages.
@@ -117,13 +117,14 @@ impl DeadLetters {
     fn write(&self, line: &[u8]) -> Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
         let failed = |error: std::io::Error| {
-            Error::external_fatal(format!("can't set a record aside in '{}': {error}", path.display()))
+            let message = format!("can't set a record aside in '{}': {error}", path.display());
+            if is_full(&error) { Error::external(message) } else { Error::external_fatal(message) }
         };
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if file.is_none() {
-            *file = Some(OpenOptions::new().create(true).append(true).open(path).map_err(failed)?);
+            *file = Some(self.disk.append(path).map_err(failed)?);
         }
-        file.as_mut().expect("the file was just opened").write_all(line).map_err(failed)
+        file.as_mut().expect("the file was just opened").append(line).map_err(failed)
     }
 }
 

@@ -11,5 +11,6 @@ pub mod random;
 mod ranked;
 pub mod run;
 mod sets;
+pub mod simulated_disk;
 pub mod source_suite;
 pub mod table;

@@ -1,8 +1,9 @@
 //! A table of one connector, opened as the runtime would open it, without an engine.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use tidemill_connector::{ConnectorRegistry, OpenSink, OpenSource, TableRequest};
-use tidemill_types::{Options, Result, Schema};
+use tidemill_types::{Disk, Options, Result, Schema, SystemDisk};
 
 /// What the table is, and for what it is opened.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct TestTable {
     pub pipeline_id: String,
     /// The state folder, which makes it a run with checkpoints.
     pub state_dir: Option<PathBuf>,
+    /// Where files are kept.
+    pub disk: Arc<dyn Disk>,
 }
 
 impl TestTable {
@@ -40,6 +43,7 @@ impl TestTable {
             run_id: "run".into(),
             pipeline_id: "pipeline".into(),
             state_dir: None,
+            disk: Arc::new(SystemDisk),
         }
     }
 
@@ -70,6 +74,7 @@ impl TestTable {
             pipeline_id: &self.pipeline_id,
             checkpointed: self.state_dir.is_some(),
             state_dir: self.state_dir.as_deref(),
+            disk: self.disk.clone(),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The words every other crate speaks: Flink's data types, chunks of rows with their row kinds and
-//! watermark marks, operator state cells, the clock, and errors sorted by who must act.
+//! watermark marks, operator state cells, the clock, the disk, and errors sorted by who must act.
 //!
-//! Invariant: nothing here does I/O, knows async or knows SQL text.
+//! Invariant: nothing here but the machine's own clock and disk does I/O; nothing knows async or SQL text.
 
 pub mod arrow_type;
 pub mod blob;
@@ -10,6 +10,7 @@ pub mod cells;
 pub mod chunk;
 pub mod clock;
 pub mod data_type;
+pub mod disk;
 pub mod error;
 pub mod key;
 pub mod map;
@@ -25,6 +26,7 @@ pub use cells::{CellKind, Cells};
 pub use chunk::Chunk;
 pub use clock::{Clock, SystemClock};
 pub use data_type::{DataType, RowField, TypeKind};
+pub use disk::{Disk, DiskFile, SystemDisk};
 pub use error::{Error, Result};
 pub use key::{EncodedKeys, KeyEncoder};
 pub use marks::{Mark, Marks, WATERMARK_MAX, WATERMARK_NONE};

@@ -167,7 +167,8 @@ fn zone(name: &str) -> Result<Tz> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidemill_types::{Options, Schema};
+    use std::sync::Arc;
+    use tidemill_types::{Options, Schema, SystemDisk};
 
     fn committer(pairs: &[(&str, &str)]) -> Result<Option<Committer>> {
         let options = Options::new(pairs.iter().copied());
@@ -187,6 +188,7 @@ mod tests {
             pipeline_id: "p",
             checkpointed: false,
             state_dir: None,
+            disk: Arc::new(SystemDisk),
         })
     }
 

@@ -22,7 +22,7 @@ use std::time::Duration;
 use tidemill_connector::{OpenSource, Sink};
 use tidemill_operators::LocalPhase;
 use tidemill_plan::{Node, NodeId, Operator, StreamPlan};
-use tidemill_types::Result;
+use tidemill_types::{Result, SystemDisk};
 
 /// The pieces of a job as they come together.
 pub(super) struct Builder<'a> {
@@ -78,7 +78,11 @@ impl<'a> Builder<'a> {
             metrics: Registry::default(),
             entries: BTreeMap::new(),
             sinks: Vec::new(),
-            dead_letters: Arc::new(DeadLetters::new(options.dead_letter.clone(), options.zone)),
+            dead_letters: Arc::new(DeadLetters::new(
+                options.dead_letter.clone(),
+                options.zone,
+                Arc::new(SystemDisk),
+            )),
         })
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tidemill_connector::{OpenSource, TableRequest};
 use tidemill_plan::{Node, NodeId, Operator, SinkPlan, SinkTarget, SourcePlan};
 use tidemill_types::options::parse_duration;
-use tidemill_types::{Chunk, Error, Options, Result, Schema};
+use tidemill_types::{Chunk, Error, Options, Result, Schema, SystemDisk};
 
 /// How long a split of a source that does not end may be silent unless told otherwise.
 const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
@@ -98,6 +98,7 @@ impl Builder<'_> {
             pipeline_id: "",
             checkpointed: false,
             state_dir: None,
+            disk: Arc::new(SystemDisk),
         })?;
         let queue = Arc::new(PacketQueue::new(self.options.queue_bytes_max, signal.clone()));
         self.sinks.push((opened.sink, queue.clone()));
@@ -124,6 +125,7 @@ fn open_source(source: &SourcePlan, options: &JobOptions) -> Result<OpenSource> 
         pipeline_id: "",
         checkpointed: false,
         state_dir: None,
+        disk: Arc::new(SystemDisk),
     })
 }
 

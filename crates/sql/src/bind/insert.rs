@@ -11,10 +11,11 @@ use crate::ast;
 use crate::catalog::{CatalogEntry, Column, Table};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
+use std::sync::Arc;
 use tidemill_connector::TableRequest;
 use tidemill_plan::stream::NotNullEnforcer;
 use tidemill_plan::{CastMode, Exchange, Expr, Input, Node, Operator, SinkPlan, SinkTarget};
-use tidemill_types::{Field, Schema, TimeAttribute, TypeKind};
+use tidemill_types::{Field, Schema, SystemDisk, TimeAttribute, TypeKind};
 
 impl Binder<'_> {
     /// Binds a bare SELECT: its rows go to the caller.
@@ -241,6 +242,7 @@ impl Binder<'_> {
             pipeline_id: "check",
             checkpointed: false,
             state_dir: None,
+            disk: Arc::new(SystemDisk),
         };
         (storage.connector.check)(&request).map_err(at(span))?;
         if storage.format.is_some_and(|format| format.encoder.is_none()) {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tidemill_connector::{COMMON_OPTIONS, Connector, TableRequest};
 use tidemill_format::{DecodeRequest, Format};
 use tidemill_plan::{CastMode, ChangelogMode, Expr, Operator, SourcePlan};
-use tidemill_types::{DataType, Field, OptionKind, OptionSpec, Options, Schema, TypeKind};
+use tidemill_types::{DataType, Field, OptionKind, OptionSpec, Options, Schema, SystemDisk, TypeKind};
 
 const FORMAT: OptionSpec =
     OptionSpec::new("format", OptionKind::Text, "how records are written: json, csv, raw …");
@@ -155,6 +155,7 @@ impl Binder<'_> {
             pipeline_id: "check",
             checkpointed: false,
             state_dir: None,
+            disk: Arc::new(SystemDisk),
         };
         (storage.connector.check)(&request).map_err(at(span))?;
         let Some(format) = storage.format else { return Ok(()) };
