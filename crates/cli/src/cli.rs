@@ -54,9 +54,15 @@ pub(crate) struct SessionArgs {
     #[arg(long, short = 'p', value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) parallelism: Option<u16>,
 
-    /// Folder for what a run leaves behind, such as records that were set aside
+    /// Folder (or s3://, gs://, az:// URL) for checkpoints and records that were set aside. A run with the same
+    /// folder goes on where the one before stood
     #[arg(long, value_name = "DIR")]
-    pub(crate) state: Option<PathBuf>,
+    pub(crate) state: Option<String>,
+
+    /// Time between checkpoints, such as 500ms or 1min; goes before a SET of execution.checkpointing.interval
+    /// [default: 10s]
+    #[arg(long, value_name = "TIME", requires = "state")]
+    pub(crate) checkpoint_interval: Option<String>,
 
     /// What a record that can't be read does: end the run after it was set aside, or only be set aside
     #[arg(long, value_name = "fail|keep", hide_possible_values = true)]

@@ -9,7 +9,7 @@
 
 use crate::failure::Refused;
 use anyhow::Result;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use toml::{Table, Value};
 
 const FILE_DEFAULT: &str = "tidemill.toml";
@@ -18,7 +18,7 @@ const FILE_DEFAULT: &str = "tidemill.toml";
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Config {
     /// The folder for what a run leaves behind.
-    pub(crate) state: Option<PathBuf>,
+    pub(crate) state: Option<String>,
     /// Settings in the order of their keys.
     pub(crate) settings: Vec<(String, String)>,
 }
@@ -42,7 +42,7 @@ impl Config {
         let mut config = Config::default();
         for (key, value) in table {
             match (key.as_str(), value) {
-                ("state", Value::String(folder)) => config.state = Some(folder.into()),
+                ("state", Value::String(folder)) => config.state = Some(folder),
                 ("settings", Value::Table(settings)) => flatten("", settings, &mut config.settings)?,
                 (key, _) => {
                     return Err(format!("unknown key '{key}'; there are 'state' (a text) and [settings]"));

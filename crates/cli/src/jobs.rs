@@ -89,5 +89,9 @@ fn together(a: JobProgress, b: JobProgress) -> JobProgress {
         bad: a.bad + b.bad,
         watermark_ms: a.watermark_ms.into_iter().chain(b.watermark_ms).min(),
         state_bytes: a.state_bytes + b.state_bytes,
+        checkpoint: a.checkpoint.max(b.checkpoint),
+        checkpoint_took: a.checkpoint_took.max(b.checkpoint_took),
+        restarts: a.restarts + b.restarts,
+        last_failure: a.last_failure.or(b.last_failure),
     }
 }

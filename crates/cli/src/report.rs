@@ -39,6 +39,13 @@ impl Reporter {
         ProgressLine::new(shown)
     }
 
+    /// Says what somebody may want to know at the start of a job.
+    pub(crate) fn notice(&self, text: &str) {
+        if !self.quiet {
+            say(text);
+        }
+    }
+
     /// Says how a job ended.
     pub(crate) fn summary(&self, label: &str, query: bool, ended: &JobSummary) {
         if !self.quiet && (self.queries || !query || ended.totals.bad > 0) {

@@ -106,6 +106,7 @@ impl Runner {
     fn job(&mut self, job: RunningJob, label: String) -> Result<()> {
         let columns = job.columns();
         let query = columns.is_some();
+        job.notices().iter().for_each(|notice| self.reporter.notice(notice));
         let background = !query && !job.bounded();
         let signalled = !(background && self.interactive);
         let registered = signalled.then(|| self.stops.register(job.stop_handle()));

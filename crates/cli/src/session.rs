@@ -12,6 +12,9 @@ use std::io::Read;
 use std::path::Path;
 use tidemill_engine::{Engine, EngineError, EngineOptions, OnBadRecord, Script, Variables};
 
+/// The setting behind `--checkpoint-interval`.
+const CHECKPOINT_INTERVAL: &str = "execution.checkpointing.interval";
+
 /// The engine, with everything set that flags and configuration say.
 pub(crate) fn open(args: &SessionArgs) -> Result<Engine> {
     let config = Config::load(args.config.as_deref())?;
@@ -24,12 +27,12 @@ pub(crate) fn open(args: &SessionArgs) -> Result<Engine> {
         keep_late: args.late_records.map(|policy| policy == LateRecords::Keep),
         state: args.state.clone().or(config.state),
     };
-    if let Some(folder) = &options.state {
-        std::fs::create_dir_all(folder).with_context(|| format!("can't create '{}'", folder.display()))?;
-    }
     let mut engine = Engine::new(tidemill_functions::registry(), tidemill_connectors::connectors(), options);
     for (key, value) in &config.settings {
         said(key, engine.set(key, value))?;
+    }
+    if let Some(interval) = &args.checkpoint_interval {
+        said(CHECKPOINT_INTERVAL, engine.pin(CHECKPOINT_INTERVAL, interval))?;
     }
     for (key, value) in &args.settings {
         said(key, engine.pin(key, value))?;

@@ -1,11 +1,15 @@
 //! The session of a front end: runs statements one by one.
 
+use crate::pipeline_state::{PipelineState, Resume};
+use crate::restart::{Failures, Strategy};
+use crate::supervisor::Supervisor;
 use crate::{EngineError, ResultBatch, RunningJob, Script};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tidemill_connector::ConnectorRegistry;
-use tidemill_plan::FunctionRegistry;
+use tidemill_plan::{FunctionRegistry, Operator, SinkPlan, SinkTarget};
 use tidemill_runtime::{BadRecords, JobOptions};
 use tidemill_sql::{Job, Outcome, Session};
 
@@ -30,8 +34,9 @@ pub struct EngineOptions {
     pub bad_records: Option<OnBadRecord>,
     /// Whether late rows are set aside too; absent: `tidemill.late-records`.
     pub keep_late: Option<bool>,
-    /// The folder for what a run leaves behind; absent: the system's folder for temporary files.
-    pub state: Option<PathBuf>,
+    /// The folder (or URL) for checkpoints and what else a run leaves behind; absent: the run is ephemeral and
+    /// bad records go to the system's folder for temporary files.
+    pub state: Option<String>,
 }
 
 /// What came of starting a statement.
@@ -52,6 +57,8 @@ pub struct Engine {
     run_id: String,
     jobs_started: usize,
     pinned: Vec<(String, String)>,
+    /// The state folder, once a job needs it.
+    state: Option<PipelineState>,
 }
 
 impl Engine {
@@ -64,6 +71,7 @@ impl Engine {
             run_id: new_run_id(),
             jobs_started: 0,
             pinned: Vec::new(),
+            state: None,
         }
     }
 
@@ -147,6 +155,12 @@ impl Engine {
         self.jobs_started += 1;
         let zone = self.session.settings.zone();
         let run_id = format!("{}-{}", self.run_id, self.jobs_started);
+        let resume = self.resume(&job)?;
+        let failures = match &resume {
+            Some(_) => Some(Failures::new(Strategy::of(&self.session.settings)?)),
+            None => None,
+        };
+        let (checkpoints, notices) = resume.map(|resume| (resume.options, resume.notices)).unzip();
         let dead_letters = self.dead_letter_path(&run_id);
         let (results, collect) = match job.collect {
             None => (None, None),
@@ -164,10 +178,27 @@ impl Engine {
             idle_timeout: self.idle_timeout(),
             run_id,
             collect,
+            checkpoints,
             ..JobOptions::new(self.connectors.clone())
         };
-        let handle = tidemill_runtime::start(&job.plan, options)?;
-        Ok(RunningJob { handle, results, zone, started: Instant::now(), bounded: job.bounded, dead_letters })
+        let bounded = job.bounded;
+        let handle = Supervisor::start(job.plan, options, failures)?;
+        let notices = notices.unwrap_or_default();
+        Ok(RunningJob { handle, notices, results, zone, started: Instant::now(), bounded, dead_letters })
+    }
+
+    /// How a job takes checkpoints and what it goes on from, if there is a state folder. A batch job has no
+    /// checkpoints: it starts from the beginning.
+    fn resume(&mut self, job: &Job) -> Result<Option<Resume>, EngineError> {
+        let Some(location) = &self.options.state else { return Ok(None) };
+        if self.state.is_none() {
+            self.state = Some(PipelineState::open(location)?);
+        }
+        if self.session.settings.is("execution.runtime-mode", "batch") {
+            return Ok(None);
+        }
+        let state = self.state.as_mut().expect("the folder was just opened");
+        Ok(Some(state.resume(&job_name(job), &self.session.settings)?))
     }
 
     fn parallelism(&self) -> usize {
@@ -196,10 +227,9 @@ impl Engine {
     }
 
     fn dead_letter_path(&self, run_id: &str) -> PathBuf {
-        let folder = self.options.state.clone().unwrap_or_else(std::env::temp_dir);
-        match &self.options.state {
-            Some(_) => folder.join("dead-letters.jsonl"),
-            None => folder.join(format!("tidemill-dead-letters-{run_id}.jsonl")),
+        match self.state.as_ref().and_then(PipelineState::local_path) {
+            Some(folder) => folder.join("dead-letters.jsonl"),
+            None => std::env::temp_dir().join(format!("tidemill-dead-letters-{run_id}.jsonl")),
         }
     }
 }
@@ -222,6 +252,20 @@ fn endless_state(script: &Script, index: usize, job: &Job) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// What a job is called in the state folder: the tables it writes, so that it is found again when statements
+/// change places.
+fn job_name(job: &Job) -> String {
+    let targets = job.plan.nodes.iter().filter_map(|node| match &node.operator {
+        Operator::Sink(SinkPlan { target: SinkTarget::Table { table, .. }, .. }) => Some(table.as_str()),
+        _ => None,
+    });
+    let targets: BTreeSet<&str> = targets.collect();
+    match targets.is_empty() {
+        true => "query".to_string(),
+        false => targets.into_iter().collect::<Vec<_>>().join("+"),
+    }
 }
 
 fn new_run_id() -> String {

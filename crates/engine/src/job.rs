@@ -1,16 +1,19 @@
 //! A running job: its results, its progress, how it is stopped and how it ended.
 
 use crate::result::columns;
+use crate::supervisor::Supervisor;
 use crate::{EngineError, ResultBatch, ResultColumn};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidemill_runtime::{CollectReceiver, JobHandle, JobMetrics, RunSummary};
+use tidemill_runtime::{CollectReceiver, JobMetrics, RunSummary};
 use tidemill_types::{Chunk, Schema};
 
 /// A job that was started.
 pub struct RunningJob {
-    pub(crate) handle: JobHandle,
+    pub(crate) handle: Arc<Supervisor>,
+    /// What to tell the user when it starts.
+    pub(crate) notices: Vec<String>,
     pub(crate) results: Option<(Arc<Schema>, CollectReceiver)>,
     pub(crate) zone: chrono_tz::Tz,
     pub(crate) started: Instant,
@@ -20,7 +23,7 @@ pub struct RunningJob {
 
 /// Stops a job from elsewhere (a signal handler).
 #[derive(Clone)]
-pub struct StopHandle(JobHandle);
+pub struct StopHandle(Arc<Supervisor>);
 
 /// How far a job is.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -41,6 +44,14 @@ pub struct JobProgress {
     pub watermark_ms: Option<i64>,
     /// Bytes of state.
     pub state_bytes: usize,
+    /// The last complete checkpoint; 0 if there is none.
+    pub checkpoint: u64,
+    /// How long it took.
+    pub checkpoint_took: Duration,
+    /// How often the job was started again after a failure outside.
+    pub restarts: u32,
+    /// Why the last time.
+    pub last_failure: Option<String>,
 }
 
 /// The accounting of one operator: `input = forwarded + absorbed + filtered + late + bad + buffered`.
@@ -89,6 +100,11 @@ impl RunningJob {
         self.results.as_ref().map(|(schema, _)| columns(schema))
     }
 
+    /// What to tell the user when it starts: where it goes on from.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
     /// Whether its input ends by itself.
     pub fn bounded(&self) -> bool {
         self.bounded
@@ -109,7 +125,10 @@ impl RunningJob {
 
     /// How far it is.
     pub fn progress(&self) -> JobProgress {
-        progress(&self.handle.metrics(), self.started.elapsed())
+        let (restarts, last_failure) = self.handle.restarts();
+        let progress = progress(&self.handle.metrics(), self.started.elapsed());
+        let last_failure = last_failure.or(progress.last_failure.clone());
+        JobProgress { restarts, last_failure, ..progress }
     }
 
     /// A handle that stops it.
@@ -123,10 +142,21 @@ impl RunningJob {
     }
 
     /// Waits for its end.
-    pub fn wait(self) -> Result<JobSummary, EngineError> {
-        drop(self.results);
+    pub fn wait(mut self) -> Result<JobSummary, EngineError> {
+        // Whoever does not take rows any more must not stop the job.
+        let results = self.results.take();
+        drop(results);
         let summary = self.handle.wait()?;
         Ok(self::summary(summary, &self.dead_letters))
+    }
+}
+
+impl Drop for RunningJob {
+    /// Nobody is left to hear of its end.
+    fn drop(&mut self) {
+        if !self.handle.is_done() {
+            self.handle.abort();
+        }
     }
 }
 
@@ -152,6 +182,10 @@ fn progress(metrics: &JobMetrics, elapsed: Duration) -> JobProgress {
         bad: rows(|operator| operator.rows.bad),
         watermark_ms: watermark.filter(|ms| *ms != i64::MIN && *ms != i64::MAX),
         state_bytes: metrics.state_bytes,
+        checkpoint: metrics.checkpoints.last_epoch,
+        checkpoint_took: metrics.checkpoints.last_duration,
+        restarts: 0,
+        last_failure: metrics.checkpoints.trouble.clone(),
     }
 }
 

@@ -6,8 +6,11 @@
 mod engine;
 mod error;
 mod job;
+mod pipeline_state;
+mod restart;
 mod result;
 mod script;
+mod supervisor;
 mod variables;
 
 pub use engine::{Engine, EngineOptions, OnBadRecord, Started};

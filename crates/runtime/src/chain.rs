@@ -4,6 +4,7 @@
 //! the next one; the marks that a node is given rise strictly, except below the generators of a source
 //! whose splits have watermarks of their own.
 
+use crate::checkpoint::{Barrier, Restored, TaskState};
 use crate::dead_letter::DeadLetters;
 use crate::exchange::{Outbox, Sender};
 use crate::message::Tag;
@@ -11,11 +12,15 @@ use crate::metrics::TaskCounters;
 use crate::sink::SinkHead;
 use crate::watermarks::{InputWatermarks, SplitWatermarks};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 use tidemill_operators::{JobInfo, Operator, OperatorContext, Output, RowCounters, deliver};
 use tidemill_plan::Node;
 use tidemill_types::{Chunk, Result, Schema, WATERMARK_MAX};
+
+/// Stands between the name of a generator's table and the split it belongs to.
+const SPLIT: char = '#';
 
 /// What a node does with what it is given.
 pub enum Body {
@@ -35,6 +40,8 @@ pub enum Body {
 
 /// One watermark generator for each split of a source.
 pub struct Generators {
+    /// The stable name of the source.
+    source: String,
     node: Node,
     input: Schema,
     job: JobInfo,
@@ -45,9 +52,18 @@ pub struct Generators {
 
 impl Generators {
     /// Generators made from this node.
-    pub fn new(node: Node, input: Schema, job: JobInfo, merge: bool) -> Self {
+    pub fn new(source: String, node: Node, input: Schema, job: JobInfo, merge: bool) -> Self {
         let merged = merge.then(SplitWatermarks::new);
-        Generators { node, input, job, by_split: BTreeMap::new(), merged }
+        Generators { source, node, input, job, by_split: BTreeMap::new(), merged }
+    }
+
+    /// The generator of a split; a new split gets a new one.
+    pub fn of_split(&mut self, split: u32) -> Result<&mut dyn Operator> {
+        if !self.by_split.contains_key(&split) {
+            let generator = tidemill_operators::build(&self.node, &[&self.input], &self.job)?;
+            self.by_split.insert(split, generator);
+        }
+        Ok(self.by_split.get_mut(&split).expect("the generator was just made").as_mut())
     }
 
     fn on_chunk(
@@ -61,12 +77,7 @@ impl Generators {
             let end = self.merged.as_mut().and_then(SplitWatermarks::end).unwrap_or(WATERMARK_MAX);
             return Ok(vec![Chunk::watermark(end)]);
         }
-        if !self.by_split.contains_key(&split) {
-            let generator = tidemill_operators::build(&self.node, &[&self.input], &self.job)?;
-            self.by_split.insert(split, generator);
-        }
-        let generator = self.by_split.get_mut(&split).expect("the generator was just made");
-        deliver(generator.as_mut(), 0, chunk, ctx, out)?;
+        deliver(self.of_split(split)?, 0, chunk, ctx, out)?;
         let mut chunks = out.take_chunks();
         if let Some(merged) = &mut self.merged {
             chunks.iter_mut().for_each(|chunk| chunk.marks = merged.advance(split, &chunk.marks));
@@ -93,6 +104,10 @@ pub enum Target {
 pub struct ChainNode {
     /// Its stable name.
     pub uid: String,
+    /// Under which name its state is saved; absent if it keeps none beyond a barrier.
+    pub state_id: Option<String>,
+    /// The key groups that belong to this task.
+    pub groups: Range<u32>,
     /// Its input's columns, for late rows.
     pub input: Schema,
     /// What it does.
@@ -230,6 +245,34 @@ impl Chain {
         Ok(())
     }
 
+    /// The epoch ends here: everything held back goes out, the state is taken, and the barrier follows.
+    pub fn barrier(&mut self, barrier: &Arc<Barrier>) -> Result<TaskState> {
+        self.settle()?;
+        if let Some(tag) = self.tag {
+            self.seal(tag);
+        }
+        let state = self.state(barrier);
+        for node in &mut self.nodes {
+            if let Body::Sink(sink) = &mut node.body {
+                sink.barrier(barrier.epoch, &mut self.outbox);
+            }
+        }
+        self.senders.iter_mut().for_each(|sender| sender.barrier(barrier, &mut self.outbox));
+        Ok(state)
+    }
+
+    /// What a checkpoint must keep of this task.
+    pub fn state(&mut self, barrier: &Barrier) -> TaskState {
+        let mut state = TaskState::default();
+        self.nodes.iter_mut().for_each(|node| node.save(barrier, &mut state));
+        state
+    }
+
+    /// Goes on from a checkpoint.
+    pub fn restore(&mut self, saved: &Restored) -> Result<()> {
+        self.nodes.iter_mut().try_for_each(|node| node.restore(saved))
+    }
+
     /// The blob of the current tag ends.
     pub fn seal(&mut self, tag: Tag) {
         self.senders.iter_mut().for_each(|sender| sender.seal(tag, &mut self.outbox));
@@ -296,6 +339,61 @@ impl Chain {
 }
 
 impl ChainNode {
+    fn save(&mut self, barrier: &Barrier, state: &mut TaskState) {
+        let Some(id) = &self.state_id else { return };
+        state.watermarks.push((id.clone(), self.watermark));
+        match &mut self.body {
+            Body::Operator(operator) => {
+                for (name, table) in operator.tables() {
+                    state.add(barrier, id, name.to_string(), table, self.groups.clone());
+                }
+            }
+            Body::Generators(generators) => {
+                for (split, generator) in &mut generators.by_split {
+                    for (name, table) in generator.tables() {
+                        let name = format!("{name}{SPLIT}{split}");
+                        state.add(barrier, id, name, table, self.groups.clone());
+                    }
+                }
+                let merged = generators.merged.as_ref();
+                state
+                    .watermarks
+                    .extend(merged.into_iter().flat_map(|merged| merged.save(&generators.source)));
+            }
+            Body::Merge(ports) => state.watermarks.extend(ports.save(id)),
+            Body::Source | Body::Pass | Body::Sink(_) => {}
+        }
+    }
+
+    fn restore(&mut self, saved: &Restored) -> Result<()> {
+        let Some(id) = &self.state_id else { return Ok(()) };
+        self.watermark = saved.watermark(id);
+        match &mut self.body {
+            Body::Operator(operator) => {
+                for (name, table) in operator.tables() {
+                    saved.restore(id, name, table, self.groups.clone())?;
+                }
+                operator.on_restored()?;
+            }
+            Body::Generators(generators) => {
+                for name in saved.tables_of(id) {
+                    let Some((table_name, split)) = name.split_once(SPLIT) else { continue };
+                    let Ok(split) = split.parse() else { continue };
+                    let generator = generators.of_split(split)?;
+                    for (_, table) in generator.tables().into_iter().filter(|(own, _)| *own == table_name) {
+                        saved.restore(id, name, table, self.groups.clone())?;
+                    }
+                    generator.on_restored()?;
+                }
+                let Generators { merged, source, .. } = generators.as_mut();
+                merged.iter_mut().for_each(|merged| merged.restore(saved.watermarks(), source));
+            }
+            Body::Merge(ports) => ports.restore_named(saved.watermarks(), id),
+            Body::Source | Body::Pass | Body::Sink(_) => {}
+        }
+        Ok(())
+    }
+
     fn operator(&self) -> Option<&dyn Operator> {
         match &self.body {
             Body::Operator(operator) => Some(operator.as_ref()),

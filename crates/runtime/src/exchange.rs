@@ -3,6 +3,7 @@
 //! Invariant: what a task gives leaves in order; the last piece of a blob in each lane is marked as such,
 //! which is why a piece is held until the next one or the end of its blob.
 
+use crate::checkpoint::Barrier;
 use crate::collect::{CollectSender, Collected};
 use crate::lane::Lane;
 use crate::message::{Message, Tag};
@@ -20,6 +21,7 @@ use tidemill_types::{Chunk, EncodedKeys, KeyEncoder, Schema};
 enum Parcel {
     Lane(Arc<Lane>, Message),
     Packet(Arc<PacketQueue>, Packet),
+    SinkBarrier(Arc<PacketQueue>, u64),
     SinkEnd(Arc<PacketQueue>),
     Collect(Arc<CollectSender>, Chunk),
 }
@@ -45,6 +47,10 @@ impl Outbox {
                 Parcel::Lane(lane, message) => lane.push(message).map(|message| Parcel::Lane(lane, message)),
                 Parcel::Packet(queue, packet) => {
                     queue.push(packet).map(|packet| Parcel::Packet(queue, packet))
+                }
+                Parcel::SinkBarrier(queue, epoch) => {
+                    queue.barrier(epoch);
+                    None
                 }
                 Parcel::SinkEnd(queue) => {
                     queue.end();
@@ -75,6 +81,11 @@ impl Outbox {
     /// A packet for a sink.
     pub fn packet(&mut self, queue: &Arc<PacketQueue>, packet: Packet) {
         self.pending.push_back(Parcel::Packet(queue.clone(), packet));
+    }
+
+    /// The end of an epoch of a sink's packets.
+    pub fn sink_barrier(&mut self, queue: &Arc<PacketQueue>, epoch: u64) {
+        self.pending.push_back(Parcel::SinkBarrier(queue.clone(), epoch));
     }
 
     /// The end of a sink's packets.
@@ -193,6 +204,11 @@ impl Sender {
     /// The task's inputs have fallen silent.
     pub fn idle(&mut self, outbox: &mut Outbox) {
         self.lanes.iter().for_each(|lane| outbox.lane(lane, Message::Idle));
+    }
+
+    /// The epoch ends here.
+    pub fn barrier(&mut self, barrier: &Arc<Barrier>, outbox: &mut Outbox) {
+        self.lanes.iter().for_each(|lane| outbox.lane(lane, Message::Barrier(barrier.clone())));
     }
 
     /// The task has ended.

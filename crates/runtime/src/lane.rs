@@ -18,6 +18,8 @@ pub enum Front {
     Piece(Option<Tag>),
     /// The sender is silent.
     Idle,
+    /// The end of an epoch.
+    Barrier(u64),
     /// The sender has ended.
     End {
         /// Whether it read its input to the end.
@@ -74,13 +76,26 @@ impl Lane {
             None => Front::Empty,
             Some(Message::Piece { tag, .. }) => Front::Piece(*tag),
             Some(Message::Idle) => Front::Idle,
+            Some(Message::Barrier(barrier)) => Front::Barrier(barrier.epoch),
             Some(Message::End { drained }) => Front::End { drained: *drained },
         }
     }
 
     /// Takes the message at the front.
     pub fn pop(&self) -> Option<Message> {
-        let mut queue = self.lock();
+        self.take(self.lock())
+    }
+
+    /// Takes the message at the front, unless it is a barrier.
+    pub fn pop_within_epoch(&self) -> Option<Message> {
+        let queue = self.lock();
+        match queue.messages.front() {
+            Some(Message::Barrier(_)) => None,
+            _ => self.take(queue),
+        }
+    }
+
+    fn take(&self, mut queue: MutexGuard<'_, Queue>) -> Option<Message> {
         let message = queue.messages.pop_front()?;
         queue.bytes -= message.bytes();
         self.queued_rows.fetch_sub(message.rows(), Ordering::Relaxed);

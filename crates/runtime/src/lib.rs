@@ -4,9 +4,10 @@
 //! Invariant: names no concrete connector and no SQL. Compute is cooperative and never blocks its thread;
 //! every queue is bounded by bytes, and a full one stops its writer. What a job computes does not depend on
 //! the number of tasks, on the cutting of chunks or on the order in which tasks are stepped.
-//! Deliberately not here: checkpoints (`state` decides about them) and everything that knows SQL.
+//! Deliberately not here: how checkpoints are stored (`state` does that) and everything that knows SQL.
 
 mod chain;
+mod checkpoint;
 mod collect;
 mod dead_letter;
 mod decode;
@@ -29,9 +30,10 @@ mod task;
 mod watermarks;
 mod worker;
 
+pub use checkpoint::{CheckpointOptions, reload};
 pub use collect::{CollectReceiver, CollectSender, collect_channel};
 pub use fragment::{Edge, Fragment, Root, cut};
 pub use job::{JobHandle, RunSummary};
-pub use metrics::{JobMetrics, OperatorMetrics, SourceMetrics};
+pub use metrics::{CheckpointMetrics, JobMetrics, OperatorMetrics, SourceMetrics};
 pub use options::{BadRecords, JobOptions, Retry};
 pub use start::start;

@@ -1,11 +1,13 @@
-//! What goes through a lane: chunks, where they stand in the order of their source, and the end.
+//! What goes through a lane: chunks, where they stand in the order of their source, barriers, and the end.
 //!
 //! Invariant: the pieces that a task sends for one blob carry that blob's sequence number, and exactly the
 //! last of them says so; every lane of a source gets at least one piece for each blob its task decoded.
 
+use crate::checkpoint::Barrier;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
+use std::sync::Arc;
 use tidemill_types::Chunk;
 
 /// Where a piece stands in the order of its source.
@@ -33,6 +35,8 @@ pub enum Message {
     },
     /// All inputs of the sender are silent: the watermark goes on without it until its next piece.
     Idle,
+    /// What came before belongs to the epoch, what comes behind does not.
+    Barrier(Arc<Barrier>),
     /// Nothing more will come.
     End {
         /// Whether the input was read to its end (the watermark is then at its maximum), or stopped.
@@ -48,7 +52,7 @@ impl Message {
     pub fn bytes(&self) -> usize {
         match self {
             Message::Piece { chunk, .. } => chunk_bytes(chunk),
-            Message::Idle | Message::End { .. } => MESSAGE_BYTES_MIN,
+            Message::Idle | Message::Barrier(_) | Message::End { .. } => MESSAGE_BYTES_MIN,
         }
     }
 
@@ -56,7 +60,7 @@ impl Message {
     pub fn rows(&self) -> usize {
         match self {
             Message::Piece { chunk, .. } => chunk.rows,
-            Message::Idle | Message::End { .. } => 0,
+            Message::Idle | Message::Barrier(_) | Message::End { .. } => 0,
         }
     }
 }

@@ -3,8 +3,9 @@
 //! Invariant: each counter has one writer; readers see values that may be a step old, never torn.
 
 use crate::lane::Lane;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tidemill_operators::RowCounters;
 use tidemill_types::WATERMARK_NONE;
 
@@ -66,9 +67,70 @@ pub(crate) struct SourceCounters {
     pub(crate) retries: AtomicU64,
 }
 
+/// The counters of a job's checkpoints.
+#[derive(Debug, Default)]
+pub(crate) struct CheckpointCounters(Mutex<CheckpointMetrics>);
+
+/// What became of a job's checkpoints so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckpointMetrics {
+    /// The epoch that the run went on from; 0 for a first run.
+    pub restored: u64,
+    /// How many were completed.
+    pub completed: u64,
+    /// How many failed.
+    pub failed: u64,
+    /// The last complete one.
+    pub last_epoch: u64,
+    /// How long it took, from the first barrier to the manifest.
+    pub last_duration: Duration,
+    /// The longest time that one took.
+    pub duration_max: Duration,
+    /// How many bytes the last one wrote.
+    pub last_bytes: u64,
+    /// How many bytes all wrote.
+    pub bytes: u64,
+    /// Why the last failure or trouble.
+    pub trouble: Option<String>,
+}
+
+impl CheckpointCounters {
+    /// The run goes on from this epoch.
+    pub(crate) fn restored(&self, epoch: u64) {
+        self.lock().restored = epoch;
+    }
+
+    /// An epoch is complete.
+    pub(crate) fn completed(&self, epoch: u64, took: Duration, bytes: u64) {
+        let mut metrics = self.lock();
+        metrics.completed += 1;
+        metrics.last_epoch = epoch;
+        metrics.last_duration = took;
+        metrics.duration_max = metrics.duration_max.max(took);
+        metrics.last_bytes = bytes;
+        metrics.bytes += bytes;
+    }
+
+    /// An epoch came to nothing.
+    pub(crate) fn failed(&self, why: String) {
+        self.lock().failed += 1;
+        self.warn(why);
+    }
+
+    /// Something went wrong that is no failure.
+    pub(crate) fn warn(&self, why: String) {
+        self.lock().trouble = Some(why);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, CheckpointMetrics> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// All counters of a job and where to look for the rest.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
+    pub(crate) checkpoints: Arc<CheckpointCounters>,
     pub(crate) operators: Vec<OperatorEntry>,
     pub(crate) sources: Vec<(String, Arc<SourceCounters>)>,
     state_bytes_peak: AtomicUsize,
@@ -98,6 +160,8 @@ pub struct JobMetrics {
     pub state_bytes: usize,
     /// The highest of `state_bytes` that was seen.
     pub state_bytes_peak: usize,
+    /// Its checkpoints.
+    pub checkpoints: CheckpointMetrics,
 }
 
 /// What an operator has done so far, over all its tasks.
@@ -146,7 +210,8 @@ impl Registry {
             blobs: counters.blobs.load(Relaxed),
             retries: counters.retries.load(Relaxed),
         });
-        JobMetrics { operators, sources: sources.collect(), state_bytes, state_bytes_peak }
+        let checkpoints = self.checkpoints.lock().clone();
+        JobMetrics { operators, sources: sources.collect(), state_bytes, state_bytes_peak, checkpoints }
     }
 
     /// Whether an operator reads a source.

@@ -1,6 +1,7 @@
 //! What a job may be told besides its plan.
 
 use crate::CollectSender;
+use crate::checkpoint::CheckpointOptions;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +71,8 @@ pub struct JobOptions {
     pub collect: Option<CollectSender>,
     /// How failed calls to outside systems are made again.
     pub retry: Retry,
+    /// How it takes checkpoints; absent: none.
+    pub checkpoints: Option<CheckpointOptions>,
     /// How many bytes wait in front of each task, over all its lanes.
     pub queue_bytes_max: usize,
     /// How many rows the chunks of a chain have at most.
@@ -91,6 +94,7 @@ impl JobOptions {
             run_id: "run".into(),
             collect: None,
             retry: Retry::default(),
+            checkpoints: None,
             queue_bytes_max: 4 << 20,
             chunk_rows_max: CHUNK_ROWS_MAX,
         }

@@ -9,12 +9,13 @@
 //! Invariant: what an ordered group gives does not depend on which task decoded which blob or on when
 //! pieces came in. The maximum watermark is given exactly once, after all groups were read to their end.
 
+use crate::checkpoint::Barrier;
 use crate::lane::{Front, Lane};
 use crate::message::{Message, Tag};
-use crate::watermarks::InputWatermarks;
-use std::collections::HashMap;
+use crate::watermarks::{InputWatermarks, names_of_splits, splits_in};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tidemill_types::{Chunk, Marks, WATERMARK_MAX};
+use tidemill_types::{Chunk, Marks, WATERMARK_MAX, WATERMARK_NONE};
 
 /// How the pieces of a group are put in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub enum Received {
     },
     /// All inputs have fallen silent.
     Idle,
+    /// All inputs that have not ended have reached the end of the epoch.
+    Barrier(Arc<Barrier>),
     /// Nothing at the moment.
     Nothing,
     /// All inputs have ended.
@@ -54,6 +57,8 @@ pub enum Received {
 /// Merges the lanes of one task.
 #[derive(Debug)]
 pub struct Receiver {
+    /// The stable name of the fragment.
+    name: String,
     groups: Vec<Group>,
     watermarks: InputWatermarks,
     turn: usize,
@@ -62,18 +67,28 @@ pub struct Receiver {
 
 impl Receiver {
     /// A receiver without input.
-    pub fn new() -> Self {
-        Receiver { groups: Vec::new(), watermarks: InputWatermarks::new(0), turn: 0, idle_told: false }
+    pub fn new(name: String) -> Self {
+        Receiver { name, groups: Vec::new(), watermarks: InputWatermarks::new(0), turn: 0, idle_told: false }
     }
 
-    /// Adds the lanes that come to a port from one fragment.
-    pub fn add_group(&mut self, port: usize, order: GroupOrder, lanes: Vec<Arc<Lane>>) {
+    /// Adds the lanes that come to a port from one fragment, under a name that stays the same when a run is resumed.
+    /// `source` names the sending fragment likewise.
+    pub fn add_group(
+        &mut self,
+        name: String,
+        source: &str,
+        port: usize,
+        order: GroupOrder,
+        lanes: Vec<Arc<Lane>>,
+    ) {
         let inputs = match order {
             GroupOrder::Sequence { .. } => vec![self.watermarks.add()],
             GroupOrder::Arrival => lanes.iter().map(|_| self.watermarks.add()).collect(),
         };
         let open = vec![true; lanes.len()];
         self.groups.push(Group {
+            name,
+            source: source.to_string(),
             port,
             order,
             lanes,
@@ -104,11 +119,39 @@ impl Receiver {
         if self.groups.iter().all(|group| group.ended) {
             return Received::End { drained: self.groups.iter().all(|group| group.drained) };
         }
+        if self.aligned()
+            && let Some(barrier) = self.groups.iter_mut().filter_map(Group::pop_barrier).last()
+        {
+            return Received::Barrier(barrier);
+        }
         if self.watermarks.idle() && !self.idle_told {
             self.idle_told = true;
             return Received::Idle;
         }
         Received::Nothing
+    }
+}
+
+impl Receiver {
+    /// The watermarks of all inputs by name, for a checkpoint.
+    pub fn watermarks(&self) -> Vec<(String, i64)> {
+        let mut saved: Vec<_> = self.groups.iter().flat_map(|group| group.save(&self.watermarks)).collect();
+        saved.push((format!("{}/combined", self.name), self.watermarks.combined()));
+        saved
+    }
+
+    /// Goes on from saved watermarks.
+    pub fn restore(&mut self, saved: &BTreeMap<String, i64>) {
+        self.groups.iter_mut().for_each(|group| group.restore(saved, &mut self.watermarks));
+        let combined = saved.get(&format!("{}/combined", self.name)).copied();
+        self.watermarks.restore_combined(combined.unwrap_or(WATERMARK_NONE));
+    }
+
+    /// Whether all inputs that have not ended stand at the end of one epoch.
+    fn aligned(&self) -> bool {
+        let mut open = self.groups.iter().filter(|group| !group.ended);
+        let Some(epoch) = open.next().and_then(Group::barrier) else { return false };
+        open.all(|group| group.barrier() == Some(epoch))
     }
 }
 
@@ -121,6 +164,8 @@ fn coalesce(mut pieces: Vec<Chunk>) -> Chunk {
 
 #[derive(Debug)]
 struct Group {
+    name: String,
+    source: String,
     port: usize,
     order: GroupOrder,
     lanes: Vec<Arc<Lane>>,
@@ -215,10 +260,11 @@ impl Group {
             if !self.open[lane] {
                 continue;
             }
-            let Some(message) = self.lanes[lane].pop() else { continue };
+            let Some(message) = self.lanes[lane].pop_within_epoch() else { continue };
             self.turn = lane;
             let input = self.inputs[lane];
             return Some(match message {
+                Message::Barrier(_) => unreachable!("a barrier is not taken with the rows of its epoch"),
                 Message::Piece { mut chunk, .. } => {
                     chunk.marks = watermarks.advance(input, &chunk.marks);
                     chunk
@@ -233,6 +279,46 @@ impl Group {
         }
         self.ended |= self.open.iter().all(|open| !open);
         None
+    }
+
+    /// One watermark for all lanes, which have reached the same at a barrier, and one for each split.
+    fn save(&self, watermarks: &InputWatermarks) -> Vec<(String, i64)> {
+        let lowest = self.inputs.iter().filter_map(|&input| watermarks.heard(input)).min();
+        let splits = self.splits.iter().map(|(&split, &input)| (Some(split), watermarks.of(input)));
+        let mut saved = names_of_splits(&self.source, splits);
+        saved.push((self.name.clone(), lowest.unwrap_or(WATERMARK_NONE)));
+        saved
+    }
+
+    fn restore(&mut self, saved: &BTreeMap<String, i64>, watermarks: &mut InputWatermarks) {
+        if let Some(&watermark) = saved.get(&self.name) {
+            self.inputs.iter().for_each(|&input| watermarks.restore(input, watermark));
+        }
+        if self.order == (GroupOrder::Sequence { per_split: true }) {
+            for (split, watermark) in splits_in(saved, &self.source) {
+                let input = self.input_of(split, watermarks);
+                watermarks.restore(input, watermark);
+            }
+        }
+    }
+
+    /// The epoch at whose end all open lanes stand.
+    fn barrier(&self) -> Option<u64> {
+        let mut fronts = self.open_lanes().map(|lane| lane.front());
+        let Some(Front::Barrier(epoch)) = fronts.next() else { return None };
+        fronts.all(|front| front == Front::Barrier(epoch)).then_some(epoch)
+    }
+
+    fn pop_barrier(&mut self) -> Option<Arc<Barrier>> {
+        let popped = self.open_lanes().map(|lane| lane.pop());
+        popped.fold(None, |barrier, message| match message {
+            Some(Message::Barrier(barrier)) => Some(barrier),
+            _ => barrier,
+        })
+    }
+
+    fn open_lanes(&self) -> impl Iterator<Item = &Arc<Lane>> {
+        self.lanes.iter().zip(&self.open).filter(|(_, open)| **open).map(|(lane, _)| lane)
     }
 
     fn close(&mut self, lane: usize, drained: bool) {
@@ -312,8 +398,8 @@ mod tests {
         ) {
             let run = |tasks: usize, rows_max: usize| {
                 let lanes: Vec<_> = (0..tasks).map(|_| lane()).collect();
-                let mut receiver = Receiver::new();
-                receiver.add_group(0, GroupOrder::Sequence { per_split }, lanes.clone());
+                let mut receiver = Receiver::new("under-test".into());
+                receiver.add_group("in".into(), "source", 0, GroupOrder::Sequence { per_split }, lanes.clone());
                 let mut queues = vec![std::collections::VecDeque::new(); tasks];
                 for (sequence, (split, values, task)) in blobs.iter().enumerate() {
                     let tag = Tag { sequence: sequence as u64, split: *split, idle: false, last: false };

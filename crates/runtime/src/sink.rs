@@ -64,6 +64,13 @@ impl SinkHead {
         Ok(())
     }
 
+    /// The epoch ends here.
+    pub fn barrier(&mut self, epoch: u64, outbox: &mut Outbox) {
+        if let SinkOut::Packets { queue, .. } = &self.out {
+            outbox.sink_barrier(queue, epoch);
+        }
+    }
+
     /// Nothing more will come.
     pub fn end(&mut self, outbox: &mut Outbox) {
         if let SinkOut::Packets { queue, .. } = &self.out {

@@ -1,8 +1,10 @@
 //! The asynchronous half of a sink: a bounded queue of packets and the task that writes them.
 //!
 //! Invariant: packets are written in the order they were made; a packet whose write failed for the moment
-//! is written again before any other.
+//! is written again before any other. What an epoch's packets need to be committed is reported before any packet
+//! of the next epoch is written.
 
+use crate::checkpoint::{PartReporter, Report, SinkOrder};
 use crate::options::{LINGER_MS, Retry};
 use crate::signal::TaskSignal;
 use crate::source_edge::Attempts;
@@ -12,10 +14,35 @@ use std::time::Duration;
 use tidemill_connector::{Packet, Sink};
 use tidemill_types::Result;
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+/// The number under which a sink prepares what comes behind the last barrier.
+const LAST_EPOCH: u64 = u64::MAX;
+
+/// Makes a call of a sink, again and again with pauses while that may help.
+macro_rules! retry {
+    ($self:ident, $call:expr) => {{
+        let mut attempts = Attempts::new($self.retry);
+        loop {
+            match $call.await {
+                Ok(done) => break done,
+                Err(error) => attempts.pause(error).await?,
+            }
+        }
+    }};
+}
+
+/// What a sink gets.
+#[derive(Debug)]
+enum Item {
+    Packet(Packet),
+    /// The packets before belong to this epoch.
+    Barrier(u64),
+}
 
 #[derive(Debug, Default)]
 struct State {
-    packets: VecDeque<Packet>,
+    items: VecDeque<Item>,
     bytes: usize,
     ended: bool,
     producer_waits: bool,
@@ -44,10 +71,16 @@ impl PacketQueue {
             return Some(packet);
         }
         state.bytes += packet.size();
-        state.packets.push_back(packet);
+        state.items.push_back(Item::Packet(packet));
         drop(state);
         self.arrived.notify_one();
         None
+    }
+
+    /// The packets so far belong to this epoch.
+    pub fn barrier(&self, epoch: u64) {
+        self.lock().items.push_back(Item::Barrier(epoch));
+        self.arrived.notify_one();
     }
 
     /// Nothing more will come.
@@ -56,17 +89,19 @@ impl PacketQueue {
         self.arrived.notify_one();
     }
 
-    /// Waits for the next packet; `None` at the end.
-    async fn next(&self) -> Option<Packet> {
+    /// Waits for what comes next; `None` at the end.
+    async fn next(&self) -> Option<Item> {
         loop {
             {
                 let mut state = self.lock();
-                if let Some(packet) = state.packets.pop_front() {
-                    state.bytes -= packet.size();
+                if let Some(item) = state.items.pop_front() {
+                    if let Item::Packet(packet) = &item {
+                        state.bytes -= packet.size();
+                    }
                     if std::mem::take(&mut state.producer_waits) {
                         self.producer.wake();
                     }
-                    return Some(packet);
+                    return Some(item);
                 }
                 if state.ended {
                     return None;
@@ -81,47 +116,109 @@ impl PacketQueue {
     }
 }
 
-/// Writes the packets of a queue until its end, and finishes the sink.
-pub async fn write_all(mut sink: Box<dyn Sink>, queue: Arc<PacketQueue>, retry: Retry) -> Result<()> {
-    let mut unflushed = false;
-    loop {
-        let packet = tokio::select! {
-            biased;
-            packet = queue.next() => packet,
-            () = tokio::time::sleep(Duration::from_millis(LINGER_MS)), if unflushed => {
-                flush(sink.as_mut(), retry).await?;
-                unflushed = false;
-                continue;
+/// A sink with all that its writer needs.
+pub struct Writer {
+    /// The sink.
+    pub sink: Box<dyn Sink>,
+    /// What it is to write.
+    pub queue: Arc<PacketQueue>,
+    /// How failed calls are made again.
+    pub retry: Retry,
+    /// Its part in checkpoints.
+    pub checkpoints: Option<SinkCheckpoints>,
+}
+
+/// What a sink needs to take part in checkpoints.
+pub struct SinkCheckpoints {
+    /// Where it reports.
+    pub reporter: PartReporter,
+    /// What it is asked to do.
+    pub orders: UnboundedReceiver<SinkOrder>,
+    /// What the last complete checkpoint of the run before had prepared.
+    pub restored: Vec<Vec<u8>>,
+}
+
+/// What a writer does next.
+enum Next {
+    Item(Option<Item>),
+    Order(SinkOrder),
+    Flush,
+}
+
+impl Writer {
+    /// Writes the packets of the queue until its end, and finishes the sink.
+    pub async fn run(mut self) -> Result<()> {
+        self.recover().await?;
+        let mut unflushed = false;
+        loop {
+            match self.next(unflushed).await {
+                Next::Item(Some(Item::Packet(packet))) => {
+                    retry!(self, self.sink.write(packet.clone()));
+                    unflushed = true;
+                }
+                Next::Item(Some(Item::Barrier(epoch))) => {
+                    let prepared = retry!(self, self.sink.prepare(epoch));
+                    self.report(|sink| Report::Sink { sink, epoch, prepared });
+                    unflushed = false;
+                }
+                Next::Item(None) => return self.end().await,
+                Next::Order(order) => self.follow(order).await?,
+                Next::Flush => {
+                    retry!(self, self.sink.flush());
+                    unflushed = false;
+                }
             }
-        };
-        match packet {
-            Some(packet) => write(sink.as_mut(), packet, retry).await?,
-            None => return finish(sink.as_mut(), retry).await,
         }
-        unflushed = true;
+    }
+
+    async fn recover(&mut self) -> Result<()> {
+        let Some(checkpoints) = &mut self.checkpoints else { return Ok(()) };
+        let restored = std::mem::take(&mut checkpoints.restored);
+        retry!(self, self.sink.recover(&restored));
+        Ok(())
+    }
+
+    async fn next(&mut self, unflushed: bool) -> Next {
+        tokio::select! {
+            biased;
+            order = next_order(&mut self.checkpoints) => order.map_or(Next::Item(None), Next::Order),
+            item = self.queue.next() => Next::Item(item),
+            () = tokio::time::sleep(Duration::from_millis(LINGER_MS)), if unflushed => Next::Flush,
+        }
+    }
+
+    async fn follow(&mut self, order: SinkOrder) -> Result<()> {
+        let SinkOrder::Commit(prepared) = order;
+        for prepared in &prepared {
+            retry!(self, self.sink.commit(prepared));
+        }
+        Ok(())
+    }
+
+    /// The last packet was written: prepares it, commits what the coordinator says, and ends with it.
+    async fn end(mut self) -> Result<()> {
+        if self.checkpoints.is_some() {
+            let prepared = retry!(self, self.sink.prepare(LAST_EPOCH));
+            self.report(|sink| Report::SinkEnded { sink, prepared });
+            while let Some(order) = next_order(&mut self.checkpoints).await {
+                self.follow(order).await?;
+            }
+        }
+        retry!(self, self.sink.finish());
+        Ok(())
+    }
+
+    fn report(&self, report: impl FnOnce(usize) -> Report) {
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.reporter.report(report(checkpoints.reporter.number));
+        }
     }
 }
 
-async fn write(sink: &mut dyn Sink, packet: Packet, retry: Retry) -> Result<()> {
-    let mut attempts = Attempts::new(retry);
-    while let Err(error) = sink.write(packet.clone()).await {
-        attempts.pause(error).await?;
+/// What the coordinator wants, `None` when it has ended; without one, nothing ever.
+async fn next_order(checkpoints: &mut Option<SinkCheckpoints>) -> Option<SinkOrder> {
+    match checkpoints {
+        Some(checkpoints) => checkpoints.orders.recv().await,
+        None => std::future::pending().await,
     }
-    Ok(())
-}
-
-async fn flush(sink: &mut dyn Sink, retry: Retry) -> Result<()> {
-    let mut attempts = Attempts::new(retry);
-    while let Err(error) = sink.flush().await {
-        attempts.pause(error).await?;
-    }
-    Ok(())
-}
-
-async fn finish(sink: &mut dyn Sink, retry: Retry) -> Result<()> {
-    let mut attempts = Attempts::new(retry);
-    while let Err(error) = sink.finish().await {
-        attempts.pause(error).await?;
-    }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 //! Invariant: a fetch waits only while the queue has room, so time spent under back-pressure never makes a
 //! split look silent.
 
+use crate::checkpoint::{PartReporter, ReaderOrder, Report};
 use crate::job::{Phase, PhaseWatch};
 use crate::metrics::SourceCounters;
 use crate::options::Retry;
@@ -11,8 +12,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tidemill_connector::{Fetched, OpenSource};
+use tidemill_connector::{Fetched, OpenSource, Positions};
 use tidemill_types::{Clock, Error, Result};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 
 /// How often silence is looked for, within a timeout.
@@ -36,11 +38,24 @@ pub struct Reader {
     pub retry: Retry,
     /// Its counters.
     pub counters: Arc<SourceCounters>,
+    /// Its part in checkpoints.
+    pub checkpoints: Option<ReaderCheckpoints>,
+}
+
+/// What a reader needs to take part in checkpoints.
+pub struct ReaderCheckpoints {
+    /// Where it reports.
+    pub reporter: PartReporter,
+    /// What it is asked to do.
+    pub orders: UnboundedReceiver<ReaderOrder>,
+    /// Where the run before stood, and whether that was the end.
+    pub restored: Option<(bool, Positions)>,
 }
 
 /// How reading went on.
 enum Next {
     Fetched(Result<Fetched>),
+    Order(ReaderOrder),
     CheckIdle,
     Phase(Phase),
 }
@@ -48,38 +63,98 @@ enum Next {
 impl Reader {
     /// Reads until the end, a stop or an error.
     pub async fn run(mut self) -> Result<()> {
+        if self.restore().await? {
+            return self.end(true).await;
+        }
         let mut splits = Splits { heard: BTreeMap::new(), timeout: self.idle_timeout };
         splits.hear(0, self.clock.now_ms());
         let mut attempts = Attempts::new(self.retry);
         loop {
             match self.next(&splits).await {
-                Next::Fetched(Ok(Fetched::End)) => {
-                    self.queue.end(true);
-                    return Ok(());
-                }
+                Next::Fetched(Ok(Fetched::End)) => return self.end(true).await,
                 Next::Fetched(Ok(fetched)) => {
                     attempts = Attempts::new(self.retry);
                     self.take(fetched, &mut splits);
                 }
                 Next::Fetched(Err(error)) => {
                     self.counters.retries.fetch_add(1, Relaxed);
-                    tokio::select! {
-                        biased;
-                        _ = self.phase.leaves_running() => {}
-                        waited = attempts.pause(error) => waited?,
-                    }
+                    self.pause(attempts.pause(error)).await?;
                 }
+                Next::Order(order) => self.follow(order).await,
                 Next::CheckIdle => {
                     let silent = splits.silent(self.clock.now_ms());
                     silent.into_iter().for_each(|split| self.queue.push(split, Payload::Idle));
                 }
-                Next::Phase(Phase::Stopping { drain }) => {
-                    self.queue.end(drain);
-                    return Ok(());
-                }
+                Next::Phase(Phase::Stopping { drain }) => return self.end(drain).await,
                 Next::Phase(_) => return Ok(()),
             }
         }
+    }
+
+    /// Goes on where the run before stood; tells whether that was the end.
+    async fn restore(&mut self) -> Result<bool> {
+        let restored = self.checkpoints.as_mut().and_then(|checkpoints| checkpoints.restored.take());
+        let Some((ended, positions)) = restored else { return Ok(false) };
+        if self.open.replayable {
+            let mut attempts = Attempts::new(self.retry);
+            while let Err(error) = self.open.source.restore(&positions).await {
+                attempts.pause(error).await?;
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Waits before the next attempt; barriers do not wait with it.
+    async fn pause(&mut self, pause: impl Future<Output = Result<()>>) -> Result<()> {
+        let mut pause = std::pin::pin!(pause);
+        loop {
+            let order = tokio::select! {
+                biased;
+                _ = self.phase.leaves_running() => return Ok(()),
+                order = next_order(&mut self.checkpoints) => order,
+                waited = &mut pause => return waited,
+            };
+            self.follow(order).await;
+        }
+    }
+
+    async fn follow(&mut self, order: ReaderOrder) {
+        match (order, &self.checkpoints) {
+            (ReaderOrder::Barrier(barrier), Some(checkpoints)) => {
+                let (source, epoch) = (checkpoints.reporter.number, barrier.epoch);
+                let positions = self.open.source.positions();
+                self.queue.barrier(barrier);
+                checkpoints.reporter.report(Report::Read { source, epoch, positions });
+            }
+            (ReaderOrder::Committed(positions), _) => self.committed(&positions).await,
+            (ReaderOrder::Barrier(_), None) => {}
+        }
+    }
+
+    /// A failure is counted and made good by the next checkpoint.
+    async fn committed(&mut self, positions: &Positions) {
+        if self.open.source.committed(positions).await.is_err() {
+            self.counters.retries.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Nothing more will be read. The source still hears which of its positions were committed.
+    async fn end(mut self, drained: bool) -> Result<()> {
+        self.queue.end(drained);
+        if let Some(checkpoints) = &self.checkpoints {
+            let positions = self.open.source.positions();
+            let source = checkpoints.reporter.number;
+            checkpoints.reporter.report(Report::ReadAll { source, drained, positions });
+        }
+        while let Some(checkpoints) = &mut self.checkpoints {
+            match checkpoints.orders.recv().await {
+                Some(ReaderOrder::Committed(positions)) => self.committed(&positions).await,
+                // The coordinator had not yet heard of the end, which stands for this barrier.
+                Some(ReaderOrder::Barrier(_)) => {}
+                None => break,
+            }
+        }
+        Ok(())
     }
 
     async fn next(&mut self, splits: &Splits) -> Next {
@@ -87,6 +162,7 @@ impl Reader {
         tokio::select! {
             biased;
             phase = self.phase.leaves_running() => Next::Phase(phase),
+            order = next_order(&mut self.checkpoints) => Next::Order(order),
             fetched = async { queue.space().await; source.next().await } => Next::Fetched(fetched),
             () = sleep(splits.check_pause()), if splits.watches() => Next::CheckIdle,
         }
@@ -112,6 +188,17 @@ impl Reader {
         self.counters.blobs.fetch_add(1, Relaxed);
         splits.hear(split, self.clock.now_ms());
         self.queue.push(split, payload);
+    }
+}
+
+/// What the coordinator wants; without one, nothing ever.
+async fn next_order(checkpoints: &mut Option<ReaderCheckpoints>) -> ReaderOrder {
+    match checkpoints {
+        Some(checkpoints) => match checkpoints.orders.recv().await {
+            Some(order) => order,
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
     }
 }
 

@@ -1,12 +1,14 @@
 //! The bounded queue between a source's reader and the tasks that decode what it read.
 //!
 //! Invariant: items are numbered without gaps in the order in which the reader gave them; whichever task
-//! is free takes the next. Each task hears of the end exactly when the queue is empty for ever.
+//! is free takes the next. A barrier is taken by every task between the same two items. Each task hears of the
+//! end exactly when the queue is empty for ever.
 
+use crate::checkpoint::Barrier;
 use crate::message::chunk_bytes;
 use crate::signal::TaskSignal;
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidemill_connector::FetchedBlob;
 use tidemill_types::Chunk;
 use tokio::sync::Notify;
@@ -40,6 +42,13 @@ pub struct SourceItem {
 pub enum Pulled {
     /// The next item; no other task gets it.
     Item(SourceItem),
+    /// An epoch ends; each task gets it once, and none gets a later item before all have it.
+    Barrier {
+        /// The barrier.
+        barrier: Arc<Barrier>,
+        /// The number under which this task sends what it had held back.
+        sequence: u64,
+    },
     /// Nothing yet; the task will be woken.
     Empty,
     /// Nothing more.
@@ -51,9 +60,21 @@ pub enum Pulled {
     },
 }
 
+/// Something in the queue.
+#[derive(Debug)]
+enum Entry {
+    Item(SourceItem),
+    Barrier {
+        barrier: Arc<Barrier>,
+        /// The first of as many numbers as there are tasks.
+        sequence: u64,
+        taken: Vec<bool>,
+    },
+}
+
 #[derive(Debug, Default)]
 struct State {
-    items: VecDeque<SourceItem>,
+    items: VecDeque<Entry>,
     bytes: usize,
     total: u64,
     end: Option<bool>,
@@ -88,11 +109,22 @@ impl SourceQueue {
         state.bytes += payload.bytes();
         let sequence = state.total;
         state.total += 1;
-        state.items.push_back(SourceItem { sequence, split, payload });
+        state.items.push_back(Entry::Item(SourceItem { sequence, split, payload }));
         if let Some(task) = state.waiting.pop() {
             drop(state);
             self.tasks[task].wake();
         }
+    }
+
+    /// Ends an epoch behind what was added so far.
+    pub fn barrier(&self, barrier: Arc<Barrier>) {
+        let mut state = self.lock();
+        let sequence = state.total;
+        state.total += self.tasks.len() as u64;
+        state.items.push_back(Entry::Barrier { barrier, sequence, taken: vec![false; self.tasks.len()] });
+        state.waiting.clear();
+        drop(state);
+        self.tasks.iter().for_each(TaskSignal::wake);
     }
 
     /// Nothing more will come.
@@ -107,8 +139,12 @@ impl SourceQueue {
     /// The next item for this task.
     pub fn pull(&self, task: usize) -> Pulled {
         let mut state = self.lock();
+        if let Some(Entry::Barrier { .. }) = state.items.front() {
+            return self.pull_barrier(state, task);
+        }
         match (state.items.pop_front(), state.end) {
-            (Some(item), _) => {
+            (Some(Entry::Barrier { .. }), _) => unreachable!("a barrier was just ruled out"),
+            (Some(Entry::Item(item)), _) => {
                 let full = state.bytes >= self.bytes_max;
                 state.bytes -= item.payload.bytes();
                 if full && state.bytes < self.bytes_max {
@@ -117,17 +153,38 @@ impl SourceQueue {
                 Pulled::Item(item)
             }
             (None, Some(drained)) => Pulled::End { drained, total: state.total },
-            (None, None) => {
-                if !state.waiting.contains(&task) {
-                    state.waiting.push(task);
-                }
-                Pulled::Empty
-            }
+            (None, None) => state.wait(task),
         }
+    }
+
+    fn pull_barrier(&self, mut state: MutexGuard<'_, State>, task: usize) -> Pulled {
+        let Some(Entry::Barrier { barrier, sequence, taken }) = state.items.front_mut() else {
+            unreachable!("the queue starts with a barrier")
+        };
+        if std::mem::replace(&mut taken[task], true) {
+            return state.wait(task);
+        }
+        let pulled = Pulled::Barrier { barrier: barrier.clone(), sequence: *sequence + task as u64 };
+        if taken.iter().all(|&taken| taken) {
+            state.items.pop_front();
+            let waiting = std::mem::take(&mut state.waiting);
+            drop(state);
+            waiting.into_iter().for_each(|task| self.tasks[task].wake());
+        }
+        pulled
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wait(&mut self, task: usize) -> Pulled {
+        if !self.waiting.contains(&task) {
+            self.waiting.push(task);
+        }
+        Pulled::Empty
     }
 }
 

@@ -16,17 +16,18 @@ mod nodes;
 mod open;
 mod phases;
 
+use crate::checkpoint::{Board, Coordinator};
 use crate::job::{JobHandle, JobShared, PhaseWatch, phase_channel};
 use crate::metrics::Registry;
 use crate::options::JobOptions;
 use crate::signal::WorkerSignal;
-use crate::sink_edge::{PacketQueue, write_all};
+use crate::sink_edge::Writer;
 use crate::source_edge::Reader;
 use crate::task::Task;
 use crate::worker::Worker;
 use builder::{Builder, SourcePart};
 use std::sync::Arc;
-use tidemill_connector::Sink;
+use std::sync::atomic::AtomicBool;
 use tidemill_plan::StreamPlan;
 use tidemill_types::{Error, Result};
 
@@ -58,16 +59,19 @@ pub fn start(plan: &StreamPlan, options: JobOptions) -> Result<JobHandle> {
 struct Built {
     workers: Vec<(Arc<WorkerSignal>, Vec<Task>)>,
     sources: Vec<SourcePart>,
-    sinks: Vec<(Box<dyn Sink>, Arc<PacketQueue>)>,
+    sinks: Vec<Writer>,
     metrics: Registry,
+    board: Option<Board>,
+    lost_changes: Arc<AtomicBool>,
 }
 
 impl Built {
     fn launch(self, edges: tokio::runtime::Runtime, options: &JobOptions) -> JobHandle {
         let (phase, watch) = phase_channel();
         let readers = self.sources.iter().filter(|part| part.open.is_some()).count();
-        let parts = self.workers.len() + readers + self.sinks.len();
+        let parts = self.workers.len() + readers + self.sinks.len() + usize::from(self.board.is_some());
         let signals = self.workers.iter().map(|(signal, _)| signal.clone()).collect();
+        let checkpoint_counters = self.metrics.checkpoints.clone();
         let job = Arc::new(JobShared::new(signals, parts, self.metrics, phase));
         for part in self.sources {
             let Some(open) = part.open else { continue };
@@ -79,11 +83,21 @@ impl Built {
                 idle_timeout: part.idle_timeout,
                 retry: options.retry,
                 counters: part.counters,
+                checkpoints: part.checkpoints,
             };
             edges.spawn(run_edge(job.clone(), watch.clone(), reader.run()));
         }
-        for (sink, queue) in self.sinks {
-            edges.spawn(run_edge(job.clone(), watch.clone(), write_all(sink, queue, options.retry)));
+        for writer in self.sinks {
+            edges.spawn(run_edge(job.clone(), watch.clone(), writer.run()));
+        }
+        if let (Some(board), Some(checkpoints)) = (self.board, options.checkpoints.clone()) {
+            let from = checkpoints.from.as_ref();
+            checkpoint_counters.restored(from.map_or(0, |loaded| loaded.manifest.epoch));
+            let (clock, lost) = (options.clock.clone(), self.lost_changes);
+            let parallelism = options.parallelism.max(1);
+            let coordinator =
+                Coordinator::new(checkpoints, parallelism, clock, checkpoint_counters, lost, board);
+            edges.spawn(run_edge(job.clone(), watch.clone(), coordinator.run()));
         }
         for (at, (signal, tasks)) in self.workers.into_iter().enumerate() {
             let worker = Worker { tasks, signal, clock: options.clock.clone(), job: job.clone() };

@@ -4,6 +4,7 @@
 //! a full lane stops the task and nothing else.
 
 use crate::chain::Chain;
+use crate::checkpoint::{Barrier, PartReporter, Report, Whole};
 use crate::decode::SourceDecoder;
 use crate::message::Tag;
 use crate::options::{COALESCE_ROWS_MIN, LINGER_MS};
@@ -11,7 +12,7 @@ use crate::receiver::{Received, Receiver};
 use crate::signal::TaskSignal;
 use crate::source_queue::{Payload, Pulled, SourceItem, SourceQueue};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tidemill_types::{Chunk, Result};
 
 /// What a step came to.
@@ -38,6 +39,15 @@ pub enum TaskInput {
     Source(SourceInput),
     /// From other tasks; with the number of rows in all lanes.
     Lanes(Receiver, Arc<AtomicUsize>),
+}
+
+impl TaskInput {
+    fn watermarks(&self) -> Vec<(String, i64)> {
+        match self {
+            TaskInput::Source(_) => Vec::new(),
+            TaskInput::Lanes(receiver, _) => receiver.watermarks(),
+        }
+    }
 }
 
 /// The part of a source task that decodes.
@@ -70,12 +80,39 @@ pub struct Task {
     done: bool,
     flush_at: Option<i64>,
     steps: u32,
+    checkpoints: Option<TaskCheckpoints>,
+}
+
+/// What a task needs to take part in checkpoints.
+pub struct TaskCheckpoints {
+    /// Where it reports.
+    pub reporter: PartReporter,
+    /// Whether its tables know what changed since a checkpoint.
+    pub tracked: bool,
+    /// Whether changes were taken for an epoch that failed.
+    pub lost_changes: Arc<AtomicBool>,
 }
 
 impl Task {
     /// A task that has not started.
-    pub fn new(signal: TaskSignal, input: TaskInput, chain: Chain, rows_max: usize) -> Self {
-        Task { signal, input, chain, rows_max, ended: false, done: false, flush_at: None, steps: 0 }
+    pub fn new(
+        signal: TaskSignal,
+        input: TaskInput,
+        chain: Chain,
+        rows_max: usize,
+        checkpoints: Option<TaskCheckpoints>,
+    ) -> Self {
+        Task {
+            signal,
+            input,
+            chain,
+            rows_max,
+            ended: false,
+            done: false,
+            flush_at: None,
+            steps: 0,
+            checkpoints,
+        }
     }
 
     /// The name of the operator that ran last.
@@ -160,14 +197,42 @@ impl Task {
                 self.chain.push(port, chunk)?;
             }
             Received::Idle => self.chain.idle(),
+            Received::Barrier(barrier) => self.on_barrier(&barrier)?,
             Received::Nothing => return Ok(Step::Idle),
             Received::End { drained } => {
                 self.chain.settle()?;
-                self.chain.end(drained);
-                self.ended = true;
+                self.end(drained);
             }
         }
         Ok(Step::Progress)
+    }
+
+    /// All inputs stand at the end of the epoch.
+    fn on_barrier(&mut self, barrier: &Arc<Barrier>) -> Result<()> {
+        let mut state = self.chain.barrier(barrier)?;
+        state.watermarks.extend(self.input.watermarks());
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.tracked = true;
+            let reporter = &checkpoints.reporter;
+            reporter.report(Report::Task { task: reporter.number, epoch: barrier.epoch, state });
+        }
+        Ok(())
+    }
+
+    /// Nothing more will come.
+    fn end(&mut self, drained: bool) {
+        self.chain.end(drained);
+        self.ended = true;
+        if let Some(checkpoints) = &self.checkpoints {
+            let whole = match checkpoints.tracked && !checkpoints.lost_changes.load(Ordering::Acquire) {
+                true => Whole::None,
+                false => Whole::All,
+            };
+            let mut state = self.chain.state(&Barrier { epoch: u64::MAX, whole });
+            state.watermarks.extend(self.input.watermarks());
+            let reporter = &checkpoints.reporter;
+            reporter.report(Report::TaskEnded { task: reporter.number, state });
+        }
     }
 
     fn step_source(&mut self) -> Result<Step> {
@@ -176,6 +241,11 @@ impl Task {
             match source.queue.pull(source.task) {
                 Pulled::Empty => return Ok(Step::Idle),
                 Pulled::Item(item) => source.open(item, &mut self.chain)?,
+                Pulled::Barrier { barrier, sequence } => {
+                    self.chain.tag = Some(Tag { sequence, split: 0, idle: false, last: false });
+                    self.on_barrier(&barrier)?;
+                    return Ok(Step::Progress);
+                }
                 Pulled::End { drained, total } => {
                     let sequence = total + source.task as u64;
                     self.end_source(drained, sequence)?;
@@ -196,8 +266,7 @@ impl Task {
         }
         self.chain.settle()?;
         self.chain.seal(tag);
-        self.chain.end(drained);
-        self.ended = true;
+        self.end(drained);
         Ok(())
     }
 }

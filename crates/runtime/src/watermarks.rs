@@ -4,7 +4,11 @@
 //! that comes back from idleness behind the combined watermark holds it back only once it has caught up.
 //! Source of the rule: Flink's `StatusWatermarkValve`.
 
+use std::collections::BTreeMap;
 use tidemill_types::{Marks, WATERMARK_MAX, WATERMARK_NONE};
+
+/// The name of the combined watermark among those saved.
+const COMBINED: &str = "combined";
 
 #[derive(Debug, Clone, Copy)]
 struct Input {
@@ -40,6 +44,44 @@ impl InputWatermarks {
     /// The combined watermark.
     pub fn combined(&self) -> i64 {
         self.combined
+    }
+
+    /// The watermark of an input.
+    pub fn of(&self, input: usize) -> i64 {
+        self.inputs[input].watermark
+    }
+
+    /// The watermark of an input, unless it has fallen silent.
+    pub fn heard(&self, input: usize) -> Option<i64> {
+        Some(self.inputs[input]).filter(|input| !input.idle).map(|input| input.watermark)
+    }
+
+    /// Sets an input to what it had reached before a restart.
+    pub fn restore(&mut self, input: usize, watermark: i64) {
+        self.inputs[input].watermark = watermark;
+    }
+
+    /// Sets the combined watermark to what it was; inputs behind it have to catch up, as those that were idle.
+    pub fn restore_combined(&mut self, combined: i64) {
+        self.combined = combined;
+        self.inputs.iter_mut().for_each(|input| input.aligned = input.watermark >= combined);
+    }
+
+    /// The watermark of each input and the combined one, under names that begin with `name`.
+    pub fn save(&self, name: &str) -> Vec<(String, i64)> {
+        let inputs =
+            self.inputs.iter().enumerate().map(|(at, input)| (format!("{name}/{at}"), input.watermark));
+        inputs.chain([(format!("{name}/{COMBINED}"), self.combined)]).collect()
+    }
+
+    /// Goes on from what [`InputWatermarks::save`] gave.
+    pub fn restore_named(&mut self, saved: &BTreeMap<String, i64>, name: &str) {
+        for at in 0..self.inputs.len() {
+            let watermark = saved.get(&format!("{name}/{at}")).copied();
+            self.restore(at, watermark.unwrap_or(WATERMARK_NONE));
+        }
+        let combined = saved.get(&format!("{name}/{COMBINED}")).copied();
+        self.restore_combined(combined.unwrap_or(WATERMARK_NONE));
     }
 
     /// Whether all inputs are idle (or ended, but not all ended).
@@ -136,6 +178,22 @@ impl SplitWatermarks {
         SplitWatermarks { watermarks: InputWatermarks::new(0), splits: Vec::new() }
     }
 
+    /// The watermarks of all splits, under names that belong to this source.
+    pub fn save(&self, source: &str) -> Vec<(String, i64)> {
+        let splits = self.splits.iter().map(|&(split, input)| (Some(split), self.watermarks.of(input)));
+        names_of_splits(source, splits.chain([(None, self.watermarks.combined())]))
+    }
+
+    /// Goes on from saved watermarks.
+    pub fn restore(&mut self, saved: &BTreeMap<String, i64>, source: &str) {
+        for (split, watermark) in splits_in(saved, source) {
+            let input = self.input(split);
+            self.watermarks.restore(input, watermark);
+        }
+        let combined = saved.get(&format!("{source}#")).copied();
+        self.watermarks.restore_combined(combined.unwrap_or_else(|| self.watermarks.target()));
+    }
+
     /// Marks raised by rows of a split; gives those of the minimum.
     pub fn advance(&mut self, split: u32, marks: &Marks) -> Marks {
         let input = self.input(split);
@@ -172,6 +230,22 @@ impl SplitWatermarks {
         self.splits.push((split, input));
         input
     }
+}
+
+/// Names for the watermarks of a source's splits (`None`: that of all) in a checkpoint.
+pub fn names_of_splits(
+    source: &str,
+    splits: impl IntoIterator<Item = (Option<u32>, i64)>,
+) -> Vec<(String, i64)> {
+    let name = |split: Option<u32>| split.map_or_else(String::new, |split| split.to_string());
+    splits.into_iter().map(|(split, watermark)| (format!("{source}#{}", name(split)), watermark)).collect()
+}
+
+/// The splits of a source with their watermarks, from those saved.
+pub fn splits_in(saved: &BTreeMap<String, i64>, source: &str) -> Vec<(u32, i64)> {
+    let prefix = format!("{source}#");
+    let own = saved.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix));
+    own.filter_map(|(name, &watermark)| Some((name[prefix.len()..].parse().ok()?, watermark))).collect()
 }
 
 #[cfg(test)]

@@ -86,6 +86,12 @@ fn line(now: &JobProgress, records_per_second: f64, bytes_per_second: f64) -> St
     ];
     parts.extend(now.watermark_ms.and_then(time).map(|time| format!("watermark {time}")));
     parts.push(format!("state {}", bytes(now.state_bytes as f64)));
+    if now.checkpoint > 0 {
+        parts.push(format!("checkpoint {} in {}", now.checkpoint, duration(now.checkpoint_took)));
+    }
+    if now.restarts > 0 {
+        parts.push(format!("restarts {}", now.restarts));
+    }
     parts.join("  ")
 }
 

@@ -3,6 +3,7 @@
 use super::Built;
 use super::phases::choose_phases;
 use crate::chain::Chain;
+use crate::checkpoint::{Board, Restored};
 use crate::dead_letter::DeadLetters;
 use crate::decode::SourceDecoder;
 use crate::exchange::Outbox;
@@ -11,15 +12,16 @@ use crate::lane::Lane;
 use crate::metrics::{OperatorEntry, Registry, SourceCounters};
 use crate::options::JobOptions;
 use crate::signal::{TaskSignal, WorkerSignal};
-use crate::sink_edge::PacketQueue;
+use crate::sink_edge::Writer;
+use crate::source_edge::ReaderCheckpoints;
 use crate::source_queue::SourceQueue;
 use crate::start::open::wants_one_task;
-use crate::task::{SourceInput, Task, TaskInput};
+use crate::task::{SourceInput, Task, TaskCheckpoints, TaskInput};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
-use tidemill_connector::{OpenSource, Sink};
+use tidemill_connector::OpenSource;
 use tidemill_operators::LocalPhase;
 use tidemill_plan::{Node, NodeId, Operator, StreamPlan};
 use tidemill_types::{Result, SystemDisk};
@@ -41,7 +43,12 @@ pub(super) struct Builder<'a> {
     pub(super) queued_rows: Vec<Vec<Arc<AtomicUsize>>>,
     pub(super) metrics: Registry,
     pub(super) entries: BTreeMap<NodeId, OperatorEntry>,
-    pub(super) sinks: Vec<(Box<dyn Sink>, Arc<PacketQueue>)>,
+    pub(super) sinks: Vec<Writer>,
+    /// The channels of checkpoints, if there are any.
+    pub(super) board: Option<Board>,
+    pub(super) lost_changes: Arc<AtomicBool>,
+    /// What the job goes on from.
+    pub(super) restored: Option<Restored>,
     pub(super) dead_letters: Arc<DeadLetters>,
 }
 
@@ -52,6 +59,7 @@ pub(super) struct SourcePart {
     pub(super) per_split: bool,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) counters: Arc<SourceCounters>,
+    pub(super) checkpoints: Option<ReaderCheckpoints>,
 }
 
 impl<'a> Builder<'a> {
@@ -65,6 +73,8 @@ impl<'a> Builder<'a> {
             fragments.iter().map(|f| (0..f.parallelism).map(signal).collect()).collect();
         let queued_rows =
             fragments.iter().map(|f| (0..f.parallelism).map(|_| Arc::default()).collect()).collect();
+        let from = options.checkpoints.as_ref().and_then(|checkpoints| checkpoints.from.as_deref());
+        let restored = from.map(Restored::new);
         Ok(Builder {
             plan,
             options,
@@ -78,6 +88,9 @@ impl<'a> Builder<'a> {
             metrics: Registry::default(),
             entries: BTreeMap::new(),
             sinks: Vec::new(),
+            board: options.checkpoints.as_ref().map(|_| Board::new()),
+            lost_changes: Arc::default(),
+            restored,
             dead_letters: Arc::new(DeadLetters::new(
                 options.dead_letter.clone(),
                 options.zone,
@@ -108,6 +121,8 @@ impl<'a> Builder<'a> {
             sources: self.sources.into_iter().flatten().collect(),
             sinks: self.sinks,
             metrics: self.metrics,
+            board: self.board,
+            lost_changes: self.lost_changes,
         })
     }
 
@@ -119,8 +134,16 @@ impl<'a> Builder<'a> {
         };
         let nodes = self.chain_nodes(at, task, &signal)?;
         let senders = self.senders(at, task);
-        let chain = Chain::new(nodes, senders, self.dead_letters.clone(), Outbox::new(signal.clone()));
-        Ok(Task::new(signal, input, chain, self.options.chunk_rows_max.max(1)))
+        let mut chain = Chain::new(nodes, senders, self.dead_letters.clone(), Outbox::new(signal.clone()));
+        if let Some(restored) = &self.restored {
+            chain.restore(restored)?;
+        }
+        let checkpoints = self.board.as_mut().map(|board| TaskCheckpoints {
+            reporter: board.add_task(),
+            tracked: self.restored.is_some(),
+            lost_changes: self.lost_changes.clone(),
+        });
+        Ok(Task::new(signal, input, chain, self.options.chunk_rows_max.max(1), checkpoints))
     }
 
     fn source_input(&self, at: usize, task: usize) -> SourceInput {

@@ -44,7 +44,7 @@ impl Builder<'_> {
 
     /// Merges the lanes to this task, a group for each port and sending fragment.
     pub(super) fn receiver(&self, at: usize, task: usize) -> Receiver {
-        let mut receiver = Receiver::new();
+        let mut receiver = Receiver::new(self.fragment_name(at));
         for (from, fragment) in self.fragments.iter().enumerate() {
             for (edge, lanes) in
                 fragment.edges.iter().zip(&self.lanes[from]).filter(|(edge, _)| edge.to == at)
@@ -61,10 +61,20 @@ impl Builder<'_> {
                     }
                     _ => GroupOrder::Arrival,
                 };
-                receiver.add_group(edge.port, order, lanes.collect());
+                let (root, source) = (self.fragment_name(at), self.fragment_name(from));
+                let name = format!("{root}/{}/{}", edge.port, self.plan.nodes[edge.from].uid);
+                receiver.add_group(name, &source, edge.port, order, lanes.collect());
             }
         }
+        if let Some(restored) = &self.restored {
+            receiver.restore(restored.watermarks());
+        }
         receiver
+    }
+
+    /// The stable name of a fragment: that of its root.
+    pub(super) fn fragment_name(&self, at: usize) -> String {
+        self.plan.nodes[self.fragments[at].root].uid.clone()
     }
 
     pub(super) fn senders(&self, at: usize, task: usize) -> Vec<Sender> {

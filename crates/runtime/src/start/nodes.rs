@@ -6,9 +6,12 @@ use crate::fragment::{Fragment, Root};
 use crate::metrics::{OperatorEntry, TaskCounters};
 use crate::signal::TaskSignal;
 use crate::watermarks::InputWatermarks;
+use std::ops::Range;
 use std::sync::Arc;
 use tidemill_operators::{JobInfo, LocalPhase, Output, build_global, build_local};
 use tidemill_plan::{Node, NodeId, Operator, StreamPlan};
+use tidemill_state::checkpoint::decide::groups_of_task;
+use tidemill_types::key::KEY_GROUPS;
 use tidemill_types::{Result, Schema, WATERMARK_NONE};
 
 impl Builder<'_> {
@@ -27,6 +30,8 @@ impl Builder<'_> {
             self.entry(node, &fragment).tasks.push(counters.clone());
             nodes.push(ChainNode {
                 uid: node.uid.clone(),
+                state_id: Some(self.state_id(at, id)),
+                groups: self.key_groups(at, task),
                 input: self.input_schema(node),
                 body,
                 targets: targets(self.plan, &fragment, id),
@@ -59,6 +64,8 @@ impl Builder<'_> {
                 .for_each(|target| *target = Target::Node { index, port: 0 });
             nodes.push(ChainNode {
                 uid: node.uid.clone(),
+                state_id: None,
+                groups: 0..KEY_GROUPS,
                 input,
                 body: Body::Operator(operator),
                 targets: vec![Target::Sender(sender)],
@@ -69,6 +76,24 @@ impl Builder<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Under which name a node's state is saved: a node that runs in several fragments keeps state in each.
+    fn state_id(&self, at: usize, id: NodeId) -> String {
+        let uid = &self.plan.nodes[id].uid;
+        match self.fragments.iter().filter(|fragment| fragment.nodes.contains(&id)).count() {
+            1 => uid.clone(),
+            _ => format!("{uid}@{}", self.fragment_name(at)),
+        }
+    }
+
+    /// The key groups of a task: rows that come through an exchange are divided by key.
+    fn key_groups(&self, at: usize, task: usize) -> Range<u32> {
+        let fragment = &self.fragments[at];
+        match fragment.kind {
+            Root::Receiver => groups_of_task(task as u32, fragment.parallelism as u32, KEY_GROUPS),
+            Root::Source => 0..KEY_GROUPS,
+        }
     }
 
     fn entry(&mut self, node: &Node, fragment: &Fragment) -> &mut OperatorEntry {
@@ -96,7 +121,7 @@ impl Builder<'_> {
     ) -> Result<Body> {
         let job = JobInfo {
             zone: self.options.zone,
-            key_groups: tidemill_types::key::KEY_GROUPS,
+            key_groups: KEY_GROUPS,
             parallelism: fragment.parallelism as u32,
             task: task as u32,
             keep_late: self.options.keep_late,
@@ -116,7 +141,13 @@ impl Builder<'_> {
                 let per_split = self.sources[at].as_ref().is_some_and(|part| part.per_split);
                 let merge = per_split && fragment.parallelism == 1;
                 let input = self.input_schema(node);
-                Body::Generators(Box::new(Generators::new(node.clone(), input, job, merge)))
+                Body::Generators(Box::new(Generators::new(
+                    self.fragment_name(at),
+                    node.clone(),
+                    input,
+                    job,
+                    merge,
+                )))
             }
             Operator::WindowAggregate(plan) if second_phase => {
                 Body::Operator(build_global(plan, &self.input_schema(node), &job)?)

@@ -6,8 +6,10 @@ use crate::metrics::SourceCounters;
 use crate::options::JobOptions;
 use crate::signal::TaskSignal;
 use crate::sink::{SinkHead, SinkOut};
-use crate::sink_edge::PacketQueue;
+use crate::sink_edge::{PacketQueue, SinkCheckpoints, Writer};
+use crate::source_edge::ReaderCheckpoints;
 use crate::source_queue::{Payload, SourceQueue};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tidemill_connector::{OpenSource, TableRequest};
@@ -28,20 +30,30 @@ impl Builder<'_> {
         let counters = Arc::new(SourceCounters::default());
         let (open, idle_timeout) = match &self.plan.nodes[fragment.root].operator {
             Operator::Source(source) => {
-                let open = open_source(source, self.options)?;
+                let open = open_source(source, &self.fragment_name(at), self.options)?;
                 let idle_timeout = idle_timeout(source, open.bounded, self.options)?;
                 self.metrics.sources.push((source.table.clone(), counters.clone()));
                 (Some(open), idle_timeout)
             }
             Operator::Values { columns, rows } => {
-                queue.push(0, Payload::Rows(Chunk::new(columns.clone(), *rows)));
+                // Rows of the text itself stand before every barrier.
+                if self.restored.is_none() {
+                    queue.push(0, Payload::Rows(Chunk::new(columns.clone(), *rows)));
+                }
                 queue.end(true);
                 (None, None)
             }
             other => return Err(Error::internal(format!("'{}' has no input", other.name()))),
         };
         let per_split = open.as_ref().is_some_and(|open| open.watermark_per_split);
-        Ok(Some(SourcePart { queue, open, per_split, idle_timeout, counters }))
+        let name = self.fragment_name(at);
+        let board = self.board.as_mut().filter(|_| open.is_some());
+        let checkpoints = board.map(|board| {
+            let (reporter, orders) = board.add_reader(name.clone());
+            let restored = self.restored.as_ref().and_then(|restored| restored.sources.get(&name).cloned());
+            ReaderCheckpoints { reporter, orders, restored }
+        });
+        Ok(Some(SourcePart { queue, open, per_split, idle_timeout, counters, checkpoints }))
     }
 
     pub(super) fn open_sink(
@@ -65,6 +77,18 @@ impl Builder<'_> {
         Ok(SinkHead::new(sink, &schema, out))
     }
 
+    /// The part in checkpoints of the next sink of a node, which is one of so many. What tasks of the run before had
+    /// prepared is dealt out among them.
+    fn sink_checkpoints(&mut self, uid: String, parallelism: usize) -> Option<SinkCheckpoints> {
+        let board = self.board.as_mut()?;
+        let task = board.sinks.iter().filter(|(name, _)| *name == uid).count();
+        let prepared = self.restored.as_ref().and_then(|restored| restored.sinks.get(&uid));
+        let restored =
+            prepared.into_iter().flatten().skip(task).step_by(parallelism.max(1)).cloned().collect();
+        let (reporter, orders) = board.add_sink(uid);
+        Some(SinkCheckpoints { reporter, orders, restored })
+    }
+
     fn open_table_sink(
         &mut self,
         target: &SinkTarget,
@@ -81,6 +105,7 @@ impl Builder<'_> {
         let wanted: Vec<usize> = (0..schema.len()).collect();
         let with_node = self.fragments.iter().filter(|fragment| fragment.nodes.contains(&id));
         let parallelism = with_node.map(|fragment| fragment.parallelism).sum();
+        let uid = self.plan.nodes[id].uid.clone();
         let opened = open(&TableRequest {
             table,
             options: &without_connector(options),
@@ -95,18 +120,31 @@ impl Builder<'_> {
             parallelism,
             zone: self.options.zone,
             run_id: &self.options.run_id,
-            pipeline_id: "",
-            checkpointed: false,
-            state_dir: None,
+            pipeline_id: &pipeline_id(self.options, &uid),
+            checkpointed: self.board.is_some(),
+            state_dir: state_dir(self.options),
             disk: Arc::new(SystemDisk),
         })?;
         let queue = Arc::new(PacketQueue::new(self.options.queue_bytes_max, signal.clone()));
-        self.sinks.push((opened.sink, queue.clone()));
+        let checkpoints = self.sink_checkpoints(uid, parallelism);
+        let (sink, retry) = (opened.sink, self.options.retry);
+        self.sinks.push(Writer { sink, queue: queue.clone(), retry, checkpoints });
         Ok(SinkOut::Packets { front: opened.front, queue })
     }
 }
 
-fn open_source(source: &SourcePlan, options: &JobOptions) -> Result<OpenSource> {
+/// The name of a table's place in the pipeline.
+fn pipeline_id(options: &JobOptions, uid: &str) -> String {
+    let checkpoints = options.checkpoints.as_ref();
+    checkpoints.map_or_else(String::new, |c| format!("{}-{}-{uid}", c.pipeline_id, c.job))
+}
+
+/// Where on this machine the run keeps what must survive.
+fn state_dir(options: &JobOptions) -> Option<&Path> {
+    options.checkpoints.as_ref()?.state_dir.as_deref()
+}
+
+fn open_source(source: &SourcePlan, uid: &str, options: &JobOptions) -> Result<OpenSource> {
     let connector = options.connectors.find(&source.connector)?;
     let open = connector.source.ok_or_else(|| cannot(&source.table, connector.name, "read"))?;
     open(&TableRequest {
@@ -122,9 +160,9 @@ fn open_source(source: &SourcePlan, options: &JobOptions) -> Result<OpenSource> 
         parallelism: 1,
         zone: options.zone,
         run_id: &options.run_id,
-        pipeline_id: "",
-        checkpointed: false,
-        state_dir: None,
+        pipeline_id: &pipeline_id(options, uid),
+        checkpointed: options.checkpoints.is_some(),
+        state_dir: state_dir(options),
         disk: Arc::new(SystemDisk),
     })
 }

@@ -15,6 +15,36 @@ pub const SETTINGS: &[OptionSpec] = &[
         "streaming or batch",
     )
     .default("streaming"),
+    OptionSpec::new(
+        "execution.checkpointing.interval",
+        OptionKind::Duration,
+        "time between checkpoints; 0 for none but at the end [10 s with a state folder]",
+    ),
+    OptionSpec::new(
+        "execution.checkpointing.min-pause",
+        OptionKind::Duration,
+        "least time from the end of a checkpoint to the next",
+    ),
+    OptionSpec::new(
+        "execution.checkpointing.timeout",
+        OptionKind::Duration,
+        "after which time an incomplete checkpoint counts as failed [10 min]",
+    ),
+    OptionSpec::new(
+        "execution.checkpointing.tolerable-failed-checkpoints",
+        OptionKind::Integer,
+        "how many checkpoints in a row may fail before the job does [0]",
+    ),
+    OptionSpec::new(
+        "execution.checkpointing.num-retained",
+        OptionKind::Integer,
+        "how many checkpoints are kept [2]",
+    ),
+    OptionSpec::new(
+        "restart-strategy.type",
+        OptionKind::Choice(&["none", "fixed-delay", "exponential-delay", "failure-rate"]),
+        "when a job is started again after a failure outside [exponential-delay with a state folder]",
+    ),
     OptionSpec::new("parallelism.default", OptionKind::Integer, "how many tasks each operator has"),
     OptionSpec::new("pipeline.name", OptionKind::Text, "the name of the job"),
     OptionSpec::new("table.dml-sync", OptionKind::Boolean, "whether an INSERT is waited for"),

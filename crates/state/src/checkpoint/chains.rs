@@ -45,6 +45,12 @@ impl Chains {
         }
     }
 
+    /// The same for all tables that are known.
+    pub fn all_whole_groups(&self, groups: Range<u32>) -> BTreeMap<(String, String), BTreeSet<u32>> {
+        let whole = |chain: &Chain| decide::whole_groups(&chain.groups, groups.clone());
+        self.tables.iter().map(|(key, chain)| (key.clone(), whole(chain))).collect()
+    }
+
     /// A task's rows of a table were written.
     pub fn add(&mut self, operator: &str, table: &str, rows: &SnapshotRows, segment: SegmentRef) {
         let chain = self.tables.entry((operator.to_owned(), table.to_owned())).or_default();

@@ -1,14 +1,16 @@
 //! The state folder of a pipeline: its lock and the checkpoints of its jobs.
 
 use super::failure::failed;
-use super::layout::{CHECKPOINTS, LOCK};
+use super::layout::{CHECKPOINTS, LOCK, PIPELINE_ID};
 use super::location::Location;
 use super::{CheckpointStore, StateLock};
-use object_store::ObjectStore;
 use object_store::path::{Path, PathPart};
+use object_store::{ObjectStore, ObjectStoreExt};
 use std::path::Path as FilePath;
 use std::sync::Arc;
+use std::time::Instant;
 use tidemill_types::{Clock, Error, Result, SystemClock};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// A state folder, local or in an object store.
 #[derive(Clone)]
@@ -60,6 +62,21 @@ impl StateFolder {
         let listed = self.location.store.list_with_delimiter(Some(&folder)).await;
         let listed = listed.map_err(|error| failed(&format!("list {}", self.location.text), error))?;
         Ok(listed.common_prefixes.iter().filter_map(job_name).collect())
+    }
+
+    /// A name for the pipeline that lives here; made when it is first asked for.
+    pub async fn id(&self) -> Result<String> {
+        let place = self.location.child(PIPELINE_ID);
+        if let Some(id) = self.location.read(&place).await? {
+            return Ok(String::from_utf8_lossy(&id).trim().to_owned());
+        }
+        let id = format!(
+            "{:016x}",
+            xxh3_64(format!("{:?}", (std::process::id(), self.clock.now_ms(), Instant::now())).as_bytes())
+        );
+        let put = self.location.store.put(&place, id.clone().into_bytes().into()).await;
+        put.map_err(|error| failed(&format!("write '{place}' in {}", self.location.text), error))?;
+        Ok(id)
     }
 
     /// The folder as a path of this machine, if it is one.

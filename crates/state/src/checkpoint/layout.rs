@@ -13,6 +13,8 @@ pub(crate) enum FileKind {
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 /// The lock, under the state folder.
 pub(crate) const LOCK: &str = "lock";
+/// The name of the pipeline, under the state folder.
+pub(crate) const PIPELINE_ID: &str = "pipeline-id";
 
 /// The data file of an epoch.
 pub(crate) fn data_name(epoch: u64) -> String {

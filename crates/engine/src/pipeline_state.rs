@@ -1,0 +1,127 @@
+//! The state folder of a session: its lock, the identity of the pipeline, and what each job goes on from.
+//!
+//! Invariant: the lock is held as long as the session lives, so no two runs ever share a folder.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tidemill_runtime::CheckpointOptions;
+use tidemill_sql::catalog::Settings;
+use tidemill_state::checkpoint::{Loaded, StateFolder, StateLock};
+use tidemill_types::options::parse_duration;
+use tidemill_types::{Error, Result};
+
+/// How often checkpoints are taken unless told otherwise.
+const INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
+/// Flink's default of `execution.checkpointing.timeout`.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
+/// How many checkpoints are kept unless told otherwise: one more than Flink, so that there is always one to fall
+/// back to.
+const RETAINED_DEFAULT: usize = 2;
+
+/// A state folder in use.
+pub(crate) struct PipelineState {
+    folder: StateFolder,
+    _lock: StateLock,
+    id: String,
+    /// How many jobs of each name were started.
+    names: BTreeMap<String, usize>,
+    /// Waits for the store; it also keeps the lease of a remote lock alive.
+    waiting: tokio::runtime::Runtime,
+}
+
+/// What a job was found to go on from.
+pub(crate) struct Resume {
+    /// How it takes checkpoints.
+    pub options: CheckpointOptions,
+    /// What to tell the user.
+    pub notices: Vec<String>,
+}
+
+impl PipelineState {
+    /// Takes a folder (or a URL of one) into use.
+    pub(crate) fn open(location: &str) -> Result<Self> {
+        let waiting = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("tidemill-state")
+            .enable_all()
+            .build()
+            .map_err(|error| Error::external_fatal(format!("can't start threads: {error}")))?;
+        let folder = StateFolder::open(location)?;
+        let (lock, id) =
+            waiting.block_on(async { Ok::<_, Error>((folder.lock().await?, folder.id().await?)) })?;
+        Ok(PipelineState { folder, _lock: lock, id, names: BTreeMap::new(), waiting })
+    }
+
+    /// The folder on this machine, if it is one.
+    pub(crate) fn local_path(&self) -> Option<PathBuf> {
+        self.folder.local_path().map(PathBuf::from)
+    }
+
+    /// What the next job of this name goes on from.
+    pub(crate) fn resume(&mut self, name: &str, settings: &Settings) -> Result<Resume> {
+        let count = self.names.entry(name.to_string()).or_default();
+        *count += 1;
+        let job = if *count == 1 { name.to_string() } else { format!("{name}-{count}") };
+        let store = self.folder.job(&job)?;
+        let loaded = self.waiting.block_on(async {
+            store.clear_leftovers().await?;
+            store.load().await
+        })?;
+        let notices = loaded.as_ref().map(|loaded| notices(&job, loaded)).unwrap_or_default();
+        let options = CheckpointOptions {
+            store,
+            job,
+            pipeline_id: self.id.clone(),
+            interval: interval(settings)?,
+            pause_min: duration(settings, "execution.checkpointing.min-pause")?.unwrap_or_default(),
+            timeout: duration(settings, "execution.checkpointing.timeout")?.unwrap_or(TIMEOUT_DEFAULT),
+            failures_max: number(settings, "execution.checkpointing.tolerable-failed-checkpoints")?
+                .unwrap_or(0),
+            retained: retained(settings)?,
+            plan: serde_json::Value::Null,
+            from: loaded.map(Arc::new),
+            state_dir: self.local_path(),
+        };
+        Ok(Resume { options, notices })
+    }
+}
+
+fn notices(job: &str, loaded: &Loaded) -> Vec<String> {
+    let epoch = loaded.manifest.epoch;
+    let skipped = loaded.skipped.iter().map(|(epoch, reason)| {
+        format!("checkpoint {epoch} of '{job}' can't be used and is passed over: {reason}")
+    });
+    let how = match loaded.manifest.finished {
+        true => format!(
+            "'{job}' had already finished (checkpoint {epoch}); only what its sinks had not committed is committed"
+        ),
+        false => format!("'{job}' goes on from checkpoint {epoch}"),
+    };
+    skipped.chain([how]).collect()
+}
+
+/// `execution.checkpointing.interval`; 0 switches checkpoints between start and end off.
+fn interval(settings: &Settings) -> Result<Option<Duration>> {
+    let interval = duration(settings, "execution.checkpointing.interval")?.unwrap_or(INTERVAL_DEFAULT);
+    Ok(Some(interval).filter(|interval| !interval.is_zero()))
+}
+
+fn retained(settings: &Settings) -> Result<usize> {
+    const KEY: &str = "execution.checkpointing.num-retained";
+    const KEY_OLD: &str = "state.checkpoints.num-retained";
+    let set = number(settings, KEY)?.or(number(settings, KEY_OLD)?);
+    Ok(set.map_or(RETAINED_DEFAULT, |n| n.max(1) as usize))
+}
+
+pub(crate) fn duration(settings: &Settings, key: &str) -> Result<Option<Duration>> {
+    let wrong =
+        |text: &str| Error::user(format!("setting '{key}' is '{text}', but must be a duration like '10 s'"));
+    settings.get(key).map(|text| parse_duration(text).ok_or_else(|| wrong(text))).transpose()
+}
+
+pub(crate) fn number(settings: &Settings, key: &str) -> Result<Option<u32>> {
+    let wrong = |text: &str| Error::user(format!("setting '{key}' is '{text}', but must be a whole number"));
+    settings.get(key).map(|text| text.trim().parse().map_err(|_| wrong(text))).transpose()
+}

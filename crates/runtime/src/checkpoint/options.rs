@@ -1,0 +1,47 @@
+//! How a job takes checkpoints.
+
+use crate::options::JobOptions;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tidemill_state::checkpoint::{CheckpointStore, Loaded};
+use tidemill_types::{Error, Result};
+
+/// How a job takes checkpoints and what it goes on from.
+#[derive(Clone)]
+pub struct CheckpointOptions {
+    /// Where they are kept.
+    pub store: CheckpointStore,
+    /// The name of the job in its pipeline.
+    pub job: String,
+    /// A name that no other pipeline has and that stays when a run is resumed.
+    pub pipeline_id: String,
+    /// `execution.checkpointing.interval`. `None`: only at the end and when stopped.
+    pub interval: Option<Duration>,
+    /// `execution.checkpointing.min-pause`: from the end of one to the start of the next.
+    pub pause_min: Duration,
+    /// `execution.checkpointing.timeout`.
+    pub timeout: Duration,
+    /// `execution.checkpointing.tolerable-failed-checkpoints`.
+    pub failures_max: u32,
+    /// `execution.checkpointing.num-retained`.
+    pub retained: usize,
+    /// What an upgrade compares.
+    pub plan: serde_json::Value,
+    /// The checkpoint to go on from.
+    pub from: Option<Arc<Loaded>>,
+    /// The folder on this machine for what else must survive; absent if the state lies elsewhere.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// Makes a job go on from its newest checkpoint when it is started again.
+pub fn reload(options: &mut JobOptions) -> Result<()> {
+    let Some(checkpoints) = &mut options.checkpoints else { return Ok(()) };
+    let waiting = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::external_fatal(format!("can't start threads: {error}")))?;
+    checkpoints.from = waiting.block_on(checkpoints.store.load())?.map(Arc::new);
+    Ok(())
+}
