@@ -382,7 +382,7 @@ mod tests {
                     }
                 }
                 Received::End { drained } => return drained,
-                Received::Idle | Received::Nothing => return false,
+                Received::Idle | Received::Barrier(_) | Received::Nothing => return false,
             }
         }
     }

@@ -115,11 +115,15 @@ mod tests {
             bad: 0,
             watermark_ms: Some(1_700_000_000_000),
             state_bytes: 2048,
+            checkpoint: 7,
+            checkpoint_took: Duration::from_millis(12),
+            restarts: 1,
+            last_failure: None,
         };
         assert_eq!(
             text(&now),
             "2.00 s  3.00 M in  1.50 M/s  250 MB/s  12 out  late 3  bad 0  watermark 2023-11-14 22:13:20.000  \
-             state 2.05 kB"
+             state 2.05 kB  checkpoint 7 in 12 ms  restarts 1"
         );
     }
 }
