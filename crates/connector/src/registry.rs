@@ -24,15 +24,16 @@ pub struct TableRequest<'a> {
     pub table: &'a str,
     /// All options of the table but `connector`.
     pub options: &'a Options,
-    /// Source: the physical columns. Sink: the columns of the chunks that will come.
+    /// The physical columns; in the chunks that come to a sink they stand first.
     pub schema: &'a Schema,
     /// Source: the wanted physical columns by index. Sink: all.
     pub wanted: &'a [usize],
-    /// Source: metadata columns wanted behind them.
+    /// Metadata columns: source: those wanted behind the wanted ones; sink: those that stand behind `schema`'s
+    /// columns in the chunks.
     pub metadata: &'a [(String, DataType)],
     /// PARTITIONED BY.
     pub partition_by: &'a [String],
-    /// Primary key columns of a sink.
+    /// Primary key columns by index in `schema`.
     pub primary_key: &'a [usize],
     /// INSERT OVERWRITE.
     pub overwrite: bool,
@@ -70,6 +71,9 @@ pub struct Connector {
     pub metadata: &'static [MetadataKey],
     /// Whether a sink takes changes other than `+I` whatever the format.
     pub sink_takes_changes: bool,
+    /// Whether a record is the newest row of its primary key, and one without a value deletes it. Tables then
+    /// need a primary key; reading them gives a changelog.
+    pub upserts: bool,
     /// Whether a source of these options ends by itself; called when planning, after the options were checked.
     pub bounded: fn(&Options) -> bool,
     /// Checks what the declarations can't say (option combinations, column types); called when planning.

@@ -1,6 +1,7 @@
 //! Sources: they fetch blobs or rows with their positions, and are told what was committed.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use tidemill_types::{ArrayRef, Blob, Chunk, Error, Result};
 
@@ -32,6 +33,33 @@ pub struct FetchedBlob {
     /// Columns that the connector knows better than the format: metadata and partition columns. Each is the
     /// index among the wanted columns followed by the metadata columns, and an array of one value.
     pub constants: Vec<(usize, ArrayRef)>,
+    /// What a log knows of the records besides their values; `None` if their offsets follow that of `place`
+    /// without gaps and nothing else is wanted.
+    pub log: Option<Box<LogRecords>>,
+}
+
+impl FetchedBlob {
+    /// A blob with nothing beside it.
+    pub fn new(blob: Blob, place: Place) -> Self {
+        FetchedBlob { blob, place, constants: Vec::new(), log: None }
+    }
+}
+
+/// What a log knows of the records of a blob: each is a number from 0, those without a value among them.
+#[derive(Debug, Clone, Default)]
+pub struct LogRecords {
+    /// The offset of each record in its split.
+    pub offsets: Vec<u64>,
+    /// Where the key of each record lies in the blob's bytes, `None` where there is no key. Empty if no key
+    /// columns are wanted.
+    pub keys: Vec<Option<Range<u32>>>,
+    /// The numbers of the records without a value, in order. The blob's framing has all others.
+    pub tombstones: Vec<u32>,
+    /// Whether a record without a value takes back the row of its key; otherwise it is a row of NULLs.
+    pub deletes: bool,
+    /// Columns with a value for each record: the index among the wanted columns followed by the metadata
+    /// columns, and the array.
+    pub columns: Vec<(usize, ArrayRef)>,
 }
 
 /// What a source gives.

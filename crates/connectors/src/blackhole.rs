@@ -12,6 +12,7 @@ pub(crate) fn connector() -> Connector {
         formatted: false,
         metadata: &[],
         sink_takes_changes: true,
+        upserts: false,
         bounded: |_| true,
         check: |_| Ok(()),
         source: None,

@@ -48,6 +48,7 @@ pub(crate) fn connector() -> Connector {
         formatted: false,
         metadata: &[],
         sink_takes_changes: false,
+        upserts: false,
         bounded,
         check: |request| plan::Plan::of(request).map(drop),
         source: Some(open),

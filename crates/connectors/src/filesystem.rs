@@ -36,6 +36,7 @@ pub(crate) fn connector() -> Connector {
         formatted: true,
         metadata: METADATA,
         sink_takes_changes: false,
+        upserts: false,
         bounded,
         check,
         source: Some(open_source),

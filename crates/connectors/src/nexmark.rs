@@ -25,6 +25,7 @@ pub(crate) fn connector() -> Connector {
         formatted: false,
         metadata: &[],
         sink_takes_changes: false,
+        upserts: false,
         bounded,
         check,
         source: Some(open),

@@ -24,6 +24,7 @@ pub(crate) fn connector() -> Connector {
         formatted: false,
         metadata: &[],
         sink_takes_changes: true,
+        upserts: false,
         bounded: |_| true,
         check: |_| Ok(()),
         source: None,

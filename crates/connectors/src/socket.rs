@@ -55,6 +55,7 @@ pub(crate) fn connector() -> Connector {
         formatted: true,
         metadata: &[],
         sink_takes_changes: false,
+        upserts: false,
         bounded,
         check: |request| Config::of(request).map(drop),
         source: Some(open),

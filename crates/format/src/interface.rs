@@ -51,6 +51,12 @@ pub struct DecodeRequest<'a> {
 pub trait Decoder: Send {
     /// Decodes all records of the blob. An error is one of the decoder itself; bad records are rejects.
     fn decode(&mut self, blob: &Blob) -> Result<Decoded>;
+
+    /// Decodes too, and appends for each row the number of the record in the blob's framing that it came from.
+    /// `None` if the decoder can't tell; it must then be asked record by record.
+    fn decode_traced(&mut self, _blob: &Blob, _origins: &mut Vec<u32>) -> Option<Result<Decoded>> {
+        None
+    }
 }
 
 /// What an encoder is opened for.

@@ -11,7 +11,7 @@ mod shape;
 mod text;
 mod value;
 
-pub(crate) use decoder::JsonRows;
+pub(crate) use decoder::{JsonRows, origin_numbers};
 pub(crate) use encoder::{Style, check_columns, escape, write_base64};
 pub(crate) use options::{
     EncodeOptions, IGNORE_NULL_FIELDS, IGNORE_PARSE_ERRORS, MAP_NULL_KEY_LITERAL, MAP_NULL_KEY_MODE,

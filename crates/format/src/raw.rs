@@ -191,10 +191,21 @@ fn open_decoder(request: &DecodeRequest<'_>) -> Result<Box<dyn Decoder>> {
 
 impl Decoder for RawDecoder {
     fn decode(&mut self, blob: &Blob) -> Result<Decoded> {
+        self.read(blob, &mut |_| {})
+    }
+
+    fn decode_traced(&mut self, blob: &Blob, origins: &mut Vec<u32>) -> Option<Result<Decoded>> {
+        Some(self.read(blob, &mut |number| origins.push(number)))
+    }
+}
+
+impl RawDecoder {
+    /// Reads all records and says which became rows.
+    fn read(&mut self, blob: &Blob, became_row: &mut impl FnMut(u32)) -> Result<Decoded> {
         let bytes: &[u8] = &blob.bytes;
         let valid = matches!(self.charset, Charset::Utf8) && simdutf8::basic::from_utf8(bytes).is_ok();
         let mut decoded = Decoded::default();
-        for range in Records::of(blob) {
+        for (number, range) in Records::of(blob).enumerate() {
             decoded.records += 1;
             match &mut self.column {
                 Column::Text(column) => self.charset.push(column, bytes, range, valid),
@@ -207,9 +218,11 @@ impl Decoder for RawDecoder {
                             self.name, self.data_type
                         );
                         decoded.rejects.push(Reject { range, reason });
+                        continue;
                     }
                 }
             }
+            became_row(number as u32);
         }
         decoded.rows = self.column.len();
         let column = self.column.finish(&blob.bytes);

@@ -1,6 +1,7 @@
 //! From a plan node to its running operator: the only list of all operators.
 
 use crate::calc::Calc;
+use crate::changelog_normalize::ChangelogNormalize;
 use crate::deduplicate::Deduplicate;
 use crate::drop_update_before::DropUpdateBefore;
 use crate::expand::Expand;
@@ -72,6 +73,7 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
         Plan::Unnest(plan) => Box::new(Unnest::new(plan)),
         Plan::TopN(plan) => Box::new(TopN::new(plan, first()?, job)),
         Plan::WindowTopN(plan) => Box::new(WindowTopN::new(plan, first()?, job)),
+        Plan::ChangelogNormalize { keys } => Box::new(ChangelogNormalize::new(keys, first()?, job)),
         Plan::Deduplicate(plan) => Box::new(Deduplicate::new(plan, first()?, job)),
         Plan::TimeSort(plan) => Box::new(TimeSort::new(plan, first()?, job)),
         Plan::Limit { offset, count } => Box::new(Limit::new(*offset, *count)),

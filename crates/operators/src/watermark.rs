@@ -11,7 +11,7 @@ use arrow_array::{Array, ArrayRef};
 use tidemill_plan::{EvalContext, Expr};
 use tidemill_state::{SharedValue, StateTable};
 use tidemill_types::arrow_type::units_per_ms;
-use tidemill_types::{Chunk, Error, Marks, Result, TypeKind, WATERMARK_MAX};
+use tidemill_types::{Chunk, Error, Marks, Result, RowKind, TypeKind, WATERMARK_MAX};
 
 /// The running generator.
 #[derive(Debug)]
@@ -25,6 +25,13 @@ impl Watermark {
     /// Raises the watermark by this expression; a NULL in the time column ends the run.
     pub fn new(watermark: &Expr, time_column: usize) -> Self {
         Watermark { watermark: watermark.clone(), time_column, reached: SharedValue::new(0) }
+    }
+
+    /// Whether a row has no time; one that is deleted may hold its key only.
+    fn lacks_time(&self, chunk: &Chunk) -> bool {
+        let times = &chunk.columns[self.time_column];
+        let deleted = |row: usize| chunk.kinds.as_ref().is_some_and(|kinds| kinds[row] == RowKind::Delete);
+        times.null_count() > 0 && (0..chunk.rows).any(|row| times.is_null(row) && !deleted(row))
     }
 
     /// The marks that the rows raise.
@@ -82,7 +89,7 @@ impl Operator for Watermark {
     ) -> Result<()> {
         let mut marks = Marks::none();
         if chunk.rows > 0 {
-            if chunk.columns[self.time_column].null_count() > 0 {
+            if self.lacks_time(&chunk) {
                 return Err(Error::data(
                     "RowTime field should not be null, please convert it to a non-null long value.",
                 ));

@@ -318,3 +318,30 @@ fn a_limit_counts_arrivals() {
         ",
     );
 }
+
+#[test]
+fn rows_by_key_become_a_changelog() {
+    run(
+        Plan::ChangelogNormalize { keys: vec![0] },
+        input(),
+        "
+        +I a 5 1
+        +I a 5 1
+        +U a 6 2
+        +I b 1 3
+        -D c null null
+        => +I a 5 1
+        => -U a 5 1
+        => +U a 6 2
+        => +I b 1 3
+        restart
+        -D a null null
+        +I a 7 4
+        => -D a 6 2
+        => +I a 7 4
+        -D b 9 9
+        -D b 9 9
+        => -D b 1 3
+        ",
+    );
+}

@@ -81,7 +81,9 @@ impl Operator {
                 let residual = join.residual.as_ref().map(|r| format!(" where={r},")).unwrap_or_default();
                 format!("{}, keys={},{residual}", join.kind.name(), join.left_keys.len())
             }
-            Operator::Union | Operator::DropUpdateBefore => String::new(),
+            Operator::Union | Operator::DropUpdateBefore | Operator::ChangelogNormalize { .. } => {
+                String::new()
+            }
             Operator::SetOperation(plan) => format!("{},", plan.name()),
             Operator::Unnest(plan) => {
                 let outer = if plan.outer { "left, " } else { "" };
@@ -128,6 +130,7 @@ impl Operator {
                 "the rows up to the last rank of each window and key, until the watermark passes its end"
                     .into()
             }
+            Operator::ChangelogNormalize { .. } => "the last row of each key, until it is deleted".into(),
             Operator::Deduplicate(plan) if plan.keep_last => "the last row of each key, for ever".into(),
             Operator::Deduplicate(_) => "each key, for ever".into(),
             Operator::TimeSort(_) => "rows that the watermark has not passed".into(),

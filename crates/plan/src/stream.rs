@@ -146,6 +146,11 @@ pub enum Operator {
     SetOperation(SetOperationPlan),
     /// Gives each row once for each element of a collection in it.
     Unnest(UnnestPlan),
+    /// Gives a changelog of rows by key: a row of a known key replaces the one before it, `-D` takes it back.
+    ChangelogNormalize {
+        /// The input columns of the key.
+        keys: Vec<usize>,
+    },
     /// Drops `-U` rows in front of a consumer that does not want them.
     DropUpdateBefore,
     /// Keeps the rows of some ranks of each partition. Gives the columns, then the rank if it is wanted.
@@ -184,6 +189,8 @@ pub struct SourcePlan {
     pub metadata: Vec<(String, DataType)>,
     /// The columns of PARTITIONED BY.
     pub partition_by: Vec<String>,
+    /// The columns of the primary key, by index among the physical ones; empty unless all of it is physical.
+    pub primary_key: Vec<usize>,
     /// Whether it ends by itself.
     pub bounded: bool,
 }
@@ -221,6 +228,8 @@ pub enum SinkTarget {
         options: Options,
         /// The columns of PARTITIONED BY.
         partition_by: Vec<String>,
+        /// The metadata columns, which stand behind all others: key and the connector's type of it.
+        metadata: Vec<(String, DataType)>,
         /// The columns of the primary key.
         primary_key: Vec<usize>,
         /// INSERT OVERWRITE.
@@ -431,6 +440,7 @@ impl Operator {
             Operator::TopN(_) => "top-n",
             Operator::WindowTopN(_) => "window-top-n",
             Operator::Deduplicate(_) => "deduplicate",
+            Operator::ChangelogNormalize { .. } => "changelog normalize",
             Operator::TimeSort(_) => "time-sort",
             Operator::Limit { .. } => "limit",
             Operator::Sink(_) => "sink",

@@ -4,12 +4,14 @@
 //! Invariant: `records = rows' records + skipped + bad` for each blob; the columns are the wanted physical
 //! ones followed by the metadata columns, in plan order.
 
+mod log;
+
 use crate::dead_letter::{BadRecord, DeadLetters, shortened};
 use crate::options::BadRecords;
 use arrow_array::{ArrayRef, UInt32Array};
 use arrow_select::take::take;
 use std::sync::Arc;
-use tidemill_connector::{FetchedBlob, Place};
+use tidemill_connector::{FetchedBlob, Place, RecordFields};
 use tidemill_format::{DecodeRequest, Decoded, Decoder, Format, Reject};
 use tidemill_operators::RowCounters;
 use tidemill_plan::SourcePlan;
@@ -21,8 +23,10 @@ pub struct SourceDecoder {
     zone: chrono_tz::Tz,
     policy: BadRecords,
     dead_letters: Arc<DeadLetters>,
-    /// Decoders by which columns come as constants; nearly always one.
+    /// Decoders by which columns the connector supplies; nearly always one.
     open: Vec<(Vec<usize>, Box<dyn Decoder>)>,
+    /// Decodes keys; opened when the first come.
+    keys: Option<log::KeyDecoder>,
 }
 
 impl SourceDecoder {
@@ -33,7 +37,7 @@ impl SourceDecoder {
         policy: BadRecords,
         dead_letters: Arc<DeadLetters>,
     ) -> Self {
-        SourceDecoder { plan, zone, policy, dead_letters, open: Vec::new() }
+        SourceDecoder { plan, zone, policy, dead_letters, open: Vec::new(), keys: None }
     }
 
     /// The rows of a blob; counts its records.
@@ -43,6 +47,9 @@ impl SourceDecoder {
         now_ms: i64,
         counters: &mut RowCounters,
     ) -> Result<Chunk> {
+        if let Some(log) = &fetched.log {
+            return self.decode_log(fetched, log, now_ms, counters);
+        }
         let supplied: Vec<usize> = fetched.constants.iter().map(|(column, _)| *column).collect();
         let decoded = self.decoder(supplied)?.decode(&fetched.blob)?;
         counters.input += decoded.records as u64;
@@ -51,7 +58,8 @@ impl SourceDecoder {
         counters.forwarded += (decoded.records - decoded.skipped - decoded.rejects.len()) as u64;
         counters.emitted += decoded.rows as u64;
         for reject in &decoded.rejects {
-            self.set_aside(fetched, reject, now_ms)?;
+            let place = position(&fetched.place, &fetched.blob, reject.range.start);
+            self.set_aside(fetched, place, reject, now_ms)?;
         }
         Ok(self.assemble(decoded, &fetched.constants))
     }
@@ -73,7 +81,8 @@ impl SourceDecoder {
         let (format, options) = format_of(&plan.table, &plan.options)?;
         let left = |column: &usize| !supplied.contains(column);
         let columns = plan.wanted.len();
-        let (stored, places) = stored_columns(plan);
+        let fields = RecordFields::of(&plan.options, &plan.physical, &plan.primary_key)?;
+        let (stored, places) = stored_columns(plan, &fields.value);
         let wanted: Vec<usize> =
             (0..columns).filter(left).filter_map(|column| places[plan.wanted[column]]).collect();
         let metadata: Vec<_> = (columns..columns + plan.metadata.len())
@@ -107,8 +116,13 @@ impl SourceDecoder {
         Chunk { kinds, ..Chunk::new(columns.collect(), rows) }
     }
 
-    fn set_aside(&self, fetched: &FetchedBlob, reject: &Reject, now_ms: i64) -> Result<()> {
-        let (offset, line) = position(&fetched.place, &fetched.blob, reject.range.start);
+    fn set_aside(
+        &self,
+        fetched: &FetchedBlob,
+        (offset, line): (u64, u64),
+        reject: &Reject,
+        now_ms: i64,
+    ) -> Result<()> {
         let raw = &fetched.blob.bytes.as_slice()[reject.range.clone()];
         let record = BadRecord {
             table: &self.plan.table,
@@ -141,12 +155,12 @@ impl SourceDecoder {
     }
 }
 
-/// The columns that records hold, which partition columns are not among, and the place of each physical
-/// column there.
-fn stored_columns(plan: &SourcePlan) -> (Schema, Vec<Option<usize>>) {
+/// The columns that values hold, which neither partition columns nor those that stand in the key only are
+/// among, and the place of each physical column there.
+fn stored_columns(plan: &SourcePlan, value: &[usize]) -> (Schema, Vec<Option<usize>>) {
     let mut stored = Vec::new();
-    let places = plan.physical.fields.iter().map(|field| {
-        (!plan.partition_by.contains(&field.name)).then(|| {
+    let places = plan.physical.fields.iter().enumerate().map(|(column, field)| {
+        (value.contains(&column) && !plan.partition_by.contains(&field.name)).then(|| {
             stored.push(field.clone());
             stored.len() - 1
         })
@@ -199,9 +213,10 @@ mod tests {
             wanted: vec![3, 0],
             metadata: Vec::new(),
             partition_by: vec!["day".into(), "hour".into()],
+            primary_key: Vec::new(),
             bounded: true,
         };
-        let (stored, places) = stored_columns(&plan);
+        let (stored, places) = stored_columns(&plan, &[0, 1, 2, 3]);
         let names: Vec<&str> = stored.fields.iter().map(|field| field.name.as_str()).collect();
         assert_eq!(names, ["v", "w"]);
         assert_eq!(places, [None, Some(0), None, Some(1)]);

@@ -21,6 +21,7 @@ pub const CUT_FILE: Connector = Connector {
     formatted: true,
     metadata: &[],
     sink_takes_changes: false,
+    upserts: false,
     bounded: |_| true,
     check: |_| Ok(()),
     source: Some(open),
@@ -59,7 +60,7 @@ impl Source for CutFile {
         }
         let place = Place { split: self.path.clone(), split_index: 0, offset: start as u64, line: 0 };
         let blob = Blob::lines(self.text[start..self.at].to_vec());
-        Ok(Fetched::Blob(FetchedBlob { blob, place, constants: Vec::new() }))
+        Ok(Fetched::Blob(FetchedBlob::new(blob, place)))
     }
     fn positions(&self) -> Positions {
         Positions::from([(self.path.to_string(), self.at.to_string())])

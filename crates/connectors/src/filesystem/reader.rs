@@ -362,7 +362,8 @@ fn send(split: &Split, lines: Vec<u8>, at: Cursor, out: &Out) -> Result<Cursor, 
     };
     let place =
         Place { split: split.name.clone(), split_index: split.index, offset: at.offset, line: at.line };
-    let blob = FetchedBlob { blob: Blob::lines(lines), place, constants: split.constants.clone() };
+    let blob =
+        FetchedBlob { constants: split.constants.clone(), ..FetchedBlob::new(Blob::lines(lines), place) };
     let progress = split.progress(next, false).into_iter().collect();
     out.send(Step { fetched: Some(Ok(Fetched::Blob(blob))), progress })?;
     Ok(next)

@@ -151,7 +151,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         self.offset += bytes.len() as u64;
         let (blob, records) = blob(bytes, self.delimiter);
         self.line += records;
-        self.out.send(Fetched::Blob(FetchedBlob { blob, place, constants: Vec::new() })).await
+        self.out.send(Fetched::Blob(FetchedBlob::new(blob, place))).await
     }
 }
 

@@ -10,13 +10,16 @@ use super::envelope::{Change, Envelope, Rows};
 use super::metadata::{self, Source};
 use super::{DATABASE_INCLUDE, SCHEMA_INCLUDE, TABLE_INCLUDE};
 use crate::column::Column;
-use crate::json::{JsonRows, Settings, Shape, check_type};
+use crate::json::{JsonRows, Settings, Shape, check_type, origin_numbers};
 use crate::{DecodeRequest, Decoded, Decoder, Reject};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, StringViewArray};
 use arrow_select::interleave::interleave;
 use fancy_regex::Regex;
-use tidemill_types::{Blob, DataType, Error, OptionSpec, Options, Result, RowField, RowKind, TypeKind};
+use std::ops::Range;
+use tidemill_types::{
+    Blob, DataType, Error, Framing, OptionSpec, Options, Result, RowField, RowKind, TypeKind,
+};
 
 /// The first fields of every envelope, in this order.
 const OLD: usize = 0;
@@ -187,6 +190,21 @@ impl Changes {
 
 impl Decoder for CdcDecoder {
     fn decode(&mut self, blob: &Blob) -> Result<Decoded> {
+        self.read(blob).map(|(decoded, _)| decoded)
+    }
+
+    fn decode_traced(&mut self, blob: &Blob, origins: &mut Vec<u32>) -> Option<Result<Decoded>> {
+        let Framing::Records(ranges) = &blob.framing else { return None };
+        Some(self.read(blob).map(|(decoded, places)| {
+            origin_numbers(ranges, &places, origins);
+            decoded
+        }))
+    }
+}
+
+impl CdcDecoder {
+    /// The changes of a blob, and where the envelope of each stands.
+    fn read(&mut self, blob: &Blob) -> Result<(Decoded, Vec<Range<usize>>)> {
         let account = self.rows.read(blob, true)?;
         let count = self.rows.shape.rows();
         let present = match self.envelope.rows {
@@ -222,18 +240,19 @@ impl Decoder for CdcDecoder {
             let values = metadata::derive(source, envelopes.field(*place))?;
             columns.push(take(&values, &changes.envelopes)?);
         }
-        Ok(Decoded {
+        let places = changes.envelopes.iter().map(|&envelope| account.places[envelope].clone());
+        let places = places.collect();
+        let decoded = Decoded {
             columns,
             rows: changes.rows.len(),
             kinds: Some(changes.kinds.into()),
             records: account.records,
             skipped,
             rejects,
-        })
+        };
+        Ok((decoded, places))
     }
-}
 
-impl CdcDecoder {
     /// Appends the changes of one envelope.
     fn change(&self, envelopes: &Envelopes, at: usize, changes: &mut Changes) -> Result<(), String> {
         if envelopes.payload.as_ref().is_some_and(|payload| payload.is_null(at)) {
@@ -377,7 +396,7 @@ fn new_kind(change: Change) -> RowKind {
     }
 }
 
-fn list_range(array: &ArrayRef, at: usize) -> std::ops::Range<usize> {
+fn list_range(array: &ArrayRef, at: usize) -> Range<usize> {
     let offsets = array.as_list::<i32>().value_offsets();
     offsets[at] as usize..offsets[at + 1] as usize
 }

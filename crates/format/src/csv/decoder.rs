@@ -69,13 +69,28 @@ impl Decoder for CsvDecoder {
                 }
             }
         }
-        decoded.rows = std::mem::take(&mut self.rows);
-        decoded.columns = self.targets.iter_mut().map(|target| target.column.finish(&blob.bytes)).collect();
-        Ok(decoded)
+        Ok(self.finish(blob, decoded))
+    }
+
+    fn decode_traced(&mut self, blob: &Blob, origins: &mut Vec<u32>) -> Option<Result<Decoded>> {
+        let Framing::Records(ranges) = &blob.framing else { return None };
+        let (bytes, mut decoded): (&[u8], _) = (&blob.bytes, Decoded::default());
+        for (number, range) in ranges.iter().enumerate() {
+            let before = self.rows;
+            self.record(bytes, range.start as usize, range.end as usize, false, false, &mut decoded);
+            origins.extend((before..self.rows).map(|_| number as u32));
+        }
+        Some(Ok(self.finish(blob, decoded)))
     }
 }
 
 impl CsvDecoder {
+    fn finish(&mut self, blob: &Blob, mut decoded: Decoded) -> Decoded {
+        decoded.rows = std::mem::take(&mut self.rows);
+        decoded.columns = self.targets.iter_mut().map(|target| target.column.finish(&blob.bytes)).collect();
+        decoded
+    }
+
     /// Reads the record at `start` and says where it ends.
     fn record(
         &mut self,

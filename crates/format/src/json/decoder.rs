@@ -44,7 +44,8 @@ impl JsonRows {
             return Err(Error::internal("a blob is larger than 2 GiB"));
         }
         let bytes: &[u8] = &blob.bytes;
-        let valid = simdutf8::basic::from_utf8(bytes).is_ok();
+        // Between the records of a log lie bytes that are no text.
+        let valid = !matches!(blob.framing, Framing::Records(_)) && simdutf8::basic::from_utf8(bytes).is_ok();
         let mut account = Account::default();
         for range in records(blob) {
             if is_blank(&bytes[range.clone()]) {
@@ -74,7 +75,10 @@ impl JsonRows {
 
     #[inline]
     fn read_record(&mut self, bytes: &[u8], range: &Range<usize>, valid: bool) -> Outcome {
-        if !valid && let Err(error) = std::str::from_utf8(&bytes[range.clone()]) {
+        if !valid
+            && simdutf8::basic::from_utf8(&bytes[range.clone()]).is_err()
+            && let Err(error) = std::str::from_utf8(&bytes[range.clone()])
+        {
             return Err(Fault::new(range.start + error.valid_up_to(), "the text is not valid UTF-8"));
         }
         self.read_values(&mut Cursor::new(&bytes[..range.end], range.start))
@@ -141,6 +145,17 @@ fn is_blank(record: &[u8]) -> bool {
         && record.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
+/// The number of the record of each row, whose byte ranges come in the order of the records.
+pub(crate) fn origin_numbers(ranges: &[Range<u32>], places: &[Range<usize>], origins: &mut Vec<u32>) {
+    let mut number = 0;
+    for place in places {
+        while (ranges[number].start as usize, ranges[number].end as usize) != (place.start, place.end) {
+            number += 1;
+        }
+        origins.push(number as u32);
+    }
+}
+
 struct JsonDecoder {
     rows: JsonRows,
 }
@@ -159,18 +174,32 @@ pub(crate) fn open(request: &DecodeRequest<'_>) -> Result<Box<dyn Decoder>> {
     Ok(Box::new(JsonDecoder { rows: JsonRows::new(shape, settings) }))
 }
 
-impl Decoder for JsonDecoder {
-    fn decode(&mut self, blob: &Blob) -> Result<Decoded> {
-        let account = self.rows.read(blob, false)?;
+impl JsonDecoder {
+    fn finish(&mut self, blob: &Blob, account: Account) -> Decoded {
         let rows = self.rows.shape.rows();
         let columns: Vec<ArrayRef> = self.rows.shape.finish(&blob.bytes);
-        Ok(Decoded {
+        Decoded {
             columns,
             rows,
             kinds: None,
             records: account.records,
             skipped: account.skipped,
             rejects: account.rejects,
-        })
+        }
+    }
+}
+
+impl Decoder for JsonDecoder {
+    fn decode(&mut self, blob: &Blob) -> Result<Decoded> {
+        let account = self.rows.read(blob, false)?;
+        Ok(self.finish(blob, account))
+    }
+
+    fn decode_traced(&mut self, blob: &Blob, origins: &mut Vec<u32>) -> Option<Result<Decoded>> {
+        let Framing::Records(ranges) = &blob.framing else { return None };
+        Some(self.rows.read(blob, true).map(|account| {
+            origin_numbers(ranges, &account.places, origins);
+            self.finish(blob, account)
+        }))
     }
 }

@@ -96,22 +96,24 @@ impl Builder<'_> {
         schema: &Schema,
         signal: &TaskSignal,
     ) -> Result<SinkOut> {
-        let SinkTarget::Table { table, connector, options, partition_by, primary_key, overwrite } = target
+        let SinkTarget::Table { table, connector, options, partition_by, metadata, primary_key, overwrite } =
+            target
         else {
             return Err(Error::internal("a sink of a table"));
         };
         let connector = self.options.connectors.find(connector)?;
         let open = connector.sink.ok_or_else(|| cannot(table, connector.name, "written to"))?;
-        let wanted: Vec<usize> = (0..schema.len()).collect();
+        let physical = Schema::new(schema.fields[..schema.len() - metadata.len()].to_vec());
+        let wanted: Vec<usize> = (0..physical.len()).collect();
         let with_node = self.fragments.iter().filter(|fragment| fragment.nodes.contains(&id));
         let parallelism = with_node.map(|fragment| fragment.parallelism).sum();
         let uid = self.plan.nodes[id].uid.clone();
         let opened = open(&TableRequest {
             table,
             options: &without_connector(options),
-            schema,
+            schema: &physical,
             wanted: &wanted,
-            metadata: &[],
+            metadata,
             partition_by,
             primary_key,
             overwrite: *overwrite,
@@ -154,7 +156,7 @@ fn open_source(source: &SourcePlan, uid: &str, options: &JobOptions) -> Result<O
         wanted: &source.wanted,
         metadata: &source.metadata,
         partition_by: &source.partition_by,
-        primary_key: &[],
+        primary_key: &source.primary_key,
         overwrite: false,
         task: 0,
         parallelism: 1,

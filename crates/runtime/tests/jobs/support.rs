@@ -84,7 +84,7 @@ impl Source for ScriptedSource {
                     };
                     self.offset += text.len() as u64;
                     let blob = Blob::lines(text.into_bytes());
-                    return Ok(Fetched::Blob(FetchedBlob { blob, place, constants: Vec::new() }));
+                    return Ok(Fetched::Blob(FetchedBlob::new(blob, place)));
                 }
             }
         }
@@ -142,6 +142,7 @@ pub fn connectors() -> ConnectorRegistry {
         formatted: true,
         metadata: &[],
         sink_takes_changes: true,
+        upserts: false,
         bounded: |_| true,
         check: |_| Ok(()),
         source: Some(source),
@@ -199,6 +200,7 @@ impl PlanBuilder {
             wanted: vec![0, 1, 2],
             metadata: Vec::new(),
             partition_by: Vec::new(),
+            primary_key: Vec::new(),
             bounded: true,
         };
         self.node(Operator::Source(source), Vec::new())
@@ -240,6 +242,7 @@ impl PlanBuilder {
             connector: "script".into(),
             options: Options::new([("id", id.as_str())]),
             partition_by: Vec::new(),
+            metadata: Vec::new(),
             primary_key: Vec::new(),
             overwrite: false,
         };

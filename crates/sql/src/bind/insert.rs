@@ -4,18 +4,18 @@
 //! unlisted columns become NULL.
 
 use super::fold::null;
-use super::scan::with_hints;
+use super::scan::{Storage, with_hints};
 use super::scope::Scope;
 use super::{Binder, Bound, NodeTraits, Relation, at};
 use crate::ast;
-use crate::catalog::{CatalogEntry, Column, Table};
+use crate::catalog::{CatalogEntry, Column, ColumnKind, Table};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use std::sync::Arc;
 use tidemill_connector::TableRequest;
 use tidemill_plan::stream::NotNullEnforcer;
-use tidemill_plan::{CastMode, Exchange, Expr, Input, Node, Operator, SinkPlan, SinkTarget};
-use tidemill_types::{Field, Schema, SystemDisk, TimeAttribute, TypeKind};
+use tidemill_plan::{CastMode, ChangelogMode, Exchange, Expr, Input, Node, Operator, SinkPlan, SinkTarget};
+use tidemill_types::{DataType, Field, Schema, SystemDisk, TimeAttribute, TypeKind};
 
 impl Binder<'_> {
     /// Binds a bare SELECT: its rows go to the caller.
@@ -55,10 +55,9 @@ impl Binder<'_> {
         let columns: Vec<&Column> = table.writable().collect();
         let exprs = self.sink_columns(insert, table, &columns, &query)?;
         let exprs = self.enforce_lengths(exprs, &columns, insert.span)?;
-        let names = columns.iter().map(|column| column.name.clone()).collect();
         self.one_rowtime(&exprs, &query, insert)?;
-        let rows = self.project(&query, None, exprs, names);
-        self.push_table_sink(insert, table, &columns, &rows)
+        let (columns, exprs) = metadata_last(columns, exprs);
+        self.push_table_sink(insert, table, &columns, exprs, &query)
     }
 
     /// The value of each column of the sink.
@@ -199,9 +198,10 @@ impl Binder<'_> {
         insert: &ast::Insert,
         table: &Table,
         columns: &[&Column],
-        rows: &Relation,
+        mut exprs: Vec<Expr>,
+        query: &Relation,
     ) -> Bound<()> {
-        self.refuse_open_ranks(rows.node)?;
+        self.refuse_open_ranks(query.node)?;
         let span = insert.table.span();
         let options = with_hints(&table.options, &insert.hints);
         let storage = self.storage(&table.name, &options, span)?;
@@ -214,26 +214,70 @@ impl Binder<'_> {
                 ),
             ));
         }
-        let takes_changes =
-            storage.connector.sink_takes_changes || storage.format.is_some_and(|format| format.changelog);
-        let changelog = self.plan.nodes[rows.node].changelog;
-        if !changelog.append_only() && !takes_changes {
-            return Err(self.refuse_updates(rows, table, span));
-        }
         let schema = Schema::new(columns.iter().map(|c| Field::new(&c.name, c.data_type.clone())).collect());
-        let primary_key: Vec<usize> = table
-            .primary_key
-            .iter()
-            .filter_map(|key| columns.iter().position(|column| column.name == *key))
+        let metadata = written_metadata(&storage, table, columns, span)?;
+        let physical = Schema::new(schema.fields[..columns.len() - metadata.len()].to_vec());
+        for ((_, own), expr) in metadata.iter().zip(&mut exprs[physical.len()..]) {
+            *expr = self.cast(expr.clone(), own, CastMode::Cast, span)?;
+        }
+        let names = columns.iter().map(|column| column.name.clone()).collect();
+        let mut rows = self.project(query, None, exprs, names);
+        let takes_changes = storage.connector.sink_takes_changes
+            || storage.connector.upserts
+            || storage.format.is_some_and(|format| format.changelog);
+        if !self.plan.nodes[rows.node].changelog.append_only() && !takes_changes {
+            return Err(self.refuse_updates(&rows, table, span));
+        }
+        let primary_key: Vec<usize> =
+            table.primary_key.iter().filter_map(|name| physical.index_of(name)).collect();
+        storage.needs_primary_key(table, &primary_key, span)?;
+        self.check_sink(insert, table, &storage, &physical, &metadata, &primary_key)?;
+        let not_null_columns = (0..columns.len())
+            .filter(|i| !columns[*i].data_type.nullable && rows.columns[*i].field.data_type.nullable)
             .collect();
+        if storage.connector.upserts {
+            self.drop_replaced_rows(&mut rows, &primary_key);
+        }
+        let exchange = if storage.connector.single_task_sink { Exchange::Single } else { Exchange::Forward };
+        for (column, declared) in rows.columns.iter_mut().zip(columns) {
+            let is_metadata = matches!(declared.kind, ColumnKind::Metadata { .. });
+            if !is_metadata {
+                column.field.data_type = declared.data_type.clone();
+            }
+            column.field.time = None;
+        }
+        let target = SinkTarget::Table {
+            table: table.name.clone(),
+            connector: storage.connector.name.to_string(),
+            options,
+            partition_by: table.partition_by.clone(),
+            metadata,
+            primary_key,
+            overwrite: insert.overwrite,
+        };
+        let sink = SinkPlan { target, not_null: self.not_null_enforcer(), not_null_columns };
+        self.push_sink(sink, &rows, exchange);
+        Ok(())
+    }
+
+    fn check_sink(
+        &self,
+        insert: &ast::Insert,
+        table: &Table,
+        storage: &Storage,
+        physical: &Schema,
+        metadata: &[(String, DataType)],
+        primary_key: &[usize],
+    ) -> Bound<()> {
+        let span = insert.table.span();
         let request = TableRequest {
             table: &table.name,
-            options: &options,
-            schema: &schema,
+            options: &storage.options,
+            schema: physical,
             wanted: &[],
-            metadata: &[],
+            metadata,
             partition_by: &table.partition_by,
-            primary_key: &primary_key,
+            primary_key,
             overwrite: insert.overwrite,
             task: 0,
             parallelism: 1,
@@ -245,34 +289,29 @@ impl Binder<'_> {
             disk: Arc::new(SystemDisk),
         };
         (storage.connector.check)(&request).map_err(at(span))?;
-        if storage.format.is_some_and(|format| format.encoder.is_none()) {
-            return Err(Diagnostic::new(
+        let formats =
+            storage.format.into_iter().chain(storage.key_format.as_ref().map(|(format, _)| *format));
+        match formats.into_iter().find(|format| format.encoder.is_none()) {
+            Some(format) => Err(Diagnostic::new(
                 span,
-                format!("the format of table '{}' can't be written", table.name),
-            ));
+                format!("the format '{}' of table '{}' can't be written", format.name, table.name),
+            )),
+            None => Ok(()),
         }
-        let exchange = if storage.connector.single_task_sink { Exchange::Single } else { Exchange::Forward };
-        let sink = SinkPlan {
-            target: SinkTarget::Table {
-                table: table.name.clone(),
-                connector: storage.connector.name.to_string(),
-                options,
-                partition_by: table.partition_by.clone(),
-                primary_key,
-                overwrite: insert.overwrite,
-            },
-            not_null: self.not_null_enforcer(),
-            not_null_columns: (0..columns.len())
-                .filter(|i| !columns[*i].data_type.nullable && rows.columns[*i].field.data_type.nullable)
-                .collect(),
-        };
-        let mut sink_rows = rows.clone();
-        for (column, declared) in sink_rows.columns.iter_mut().zip(columns) {
-            column.field.data_type = declared.data_type.clone();
-            column.field.time = None;
+    }
+
+    /// A sink by primary key needs no `-U` where the new row has the key of the old one.
+    fn drop_replaced_rows(&mut self, rows: &mut Relation, primary_key: &[usize]) {
+        let node = &self.plan.nodes[rows.node];
+        let same_key = node.upsert_key.as_ref().is_some_and(|key| {
+            key.len() == primary_key.len() && key.iter().all(|column| primary_key.contains(column))
+        });
+        if !node.changelog.update_before || !same_key {
+            return;
         }
-        self.push_sink(sink, &sink_rows, exchange);
-        Ok(())
+        let changelog = ChangelogMode { update_before: false, ..node.changelog };
+        let traits = NodeTraits { changelog, upsert_key: node.upsert_key.clone() };
+        rows.node = self.push_forward(Operator::DropUpdateBefore, rows.node, rows.schema(), traits);
     }
 
     fn not_null_enforcer(&self) -> NotNullEnforcer {
@@ -328,4 +367,46 @@ impl Binder<'_> {
                 }),
         }
     }
+}
+
+/// The columns with their values, metadata columns behind all others.
+fn metadata_last(columns: Vec<&Column>, exprs: Vec<Expr>) -> (Vec<&Column>, Vec<Expr>) {
+    let is_metadata = |(column, _): &(&Column, Expr)| matches!(column.kind, ColumnKind::Metadata { .. });
+    let pairs = columns.into_iter().zip(exprs);
+    let (metadata, physical): (Vec<_>, Vec<_>) = pairs.partition(is_metadata);
+    physical.into_iter().chain(metadata).unzip()
+}
+
+/// The metadata columns among those written: key and the connector's type.
+fn written_metadata(
+    storage: &Storage,
+    table: &Table,
+    columns: &[&Column],
+    span: Span,
+) -> Bound<Vec<(String, DataType)>> {
+    let mut written = Vec::new();
+    for column in columns {
+        let ColumnKind::Metadata { key, .. } = &column.kind else { continue };
+        let known = storage.connector.metadata.iter();
+        let writable = || known.clone().filter(|known| known.writable).map(|known| known.key);
+        match known.clone().find(|known| known.key == key && known.writable) {
+            Some(found) => written.push((key.clone(), (found.data_type)().with_nullable(true))),
+            None => {
+                let message = format!(
+                    "column '{}' of '{}' writes metadata '{key}', which connector '{}' does not take",
+                    column.name, table.name, storage.connector.name
+                );
+                let hint = match writable().collect::<Vec<_>>().join(", ") {
+                    none if none.is_empty() => {
+                        "declare the column as METADATA VIRTUAL to read it only".into()
+                    }
+                    keys => format!(
+                        "declare the column as METADATA VIRTUAL to read it only; writable are: {keys}"
+                    ),
+                };
+                return Err(Diagnostic::new(span, message).with_hint(hint));
+            }
+        }
+    }
+    Ok(written)
 }

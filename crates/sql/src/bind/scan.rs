@@ -10,9 +10,9 @@ use crate::catalog::{Column, ColumnKind, Table};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use std::sync::Arc;
-use tidemill_connector::{COMMON_OPTIONS, Connector, TableRequest};
+use tidemill_connector::{COMMON_OPTIONS, Connector, KEY_FORMAT, RecordFields, TableRequest, VALUE_FORMAT};
 use tidemill_format::{DecodeRequest, Format};
-use tidemill_plan::{CastMode, ChangelogMode, Expr, Operator, SourcePlan};
+use tidemill_plan::{CastMode, ChangelogMode, Exchange, Expr, Input, Operator, SourcePlan};
 use tidemill_types::{DataType, Field, OptionKind, OptionSpec, Options, Schema, SystemDisk, TypeKind};
 
 const FORMAT: OptionSpec =
@@ -22,13 +22,69 @@ const FORMAT: OptionSpec =
 pub(crate) struct Storage {
     pub(crate) connector: Arc<Connector>,
     pub(crate) format: Option<&'static Format>,
+    /// What the format's options begin with.
+    format_prefix: String,
+    /// The format of keys, with what its options begin with.
+    pub(crate) key_format: Option<(&'static Format, String)>,
     pub(crate) options: Options,
 }
 
 impl Storage {
+    /// Checks the options that are not a format's.
+    fn check_own(&self, table: &str, span: Span) -> Bound<()> {
+        let of_key = self.key_format.as_ref().map(|(_, prefix)| prefix.as_str());
+        let of_value = self.format.map(|_| self.format_prefix.as_str());
+        let is_format = |key: &str| of_key.iter().chain(&of_value).any(|prefix| key.starts_with(prefix));
+        let own = self.options.0.iter().filter(|(key, _)| !is_format(key));
+        let own = Options::new(own.map(|(key, value)| (key.clone(), value.clone())));
+        let format: &[OptionSpec] = if self.connector.formatted { &[FORMAT] } else { &[] };
+        let owner = format!("connector '{}' of table '{table}'", self.connector.name);
+        own.check(&owner, &[self.connector.options, COMMON_OPTIONS, format]).map_err(at(span))
+    }
+
+    /// Checks the options of the formats; keys that a format does not know are left alone, as Flink does.
+    fn check_formats(&self, table: &str, span: Span) -> Bound<()> {
+        let value = self.format.map(|format| (format, self.format_options()));
+        let key = self.key_format.as_ref().map(|(format, prefix)| (*format, self.options.under(prefix)));
+        for (format, options) in value.into_iter().chain(key) {
+            let is_known = |key: &str| format.options.iter().any(|spec| spec.matches(key));
+            let known = options.0.into_iter().filter(|(key, _)| is_known(key));
+            let owner = format!("format '{}' of table '{table}'", format.name);
+            Options::new(known).check(&owner, &[format.options]).map_err(at(span))?;
+        }
+        Ok(())
+    }
+
+    /// Which columns stand in keys and values.
+    pub(crate) fn record_fields(
+        &self,
+        physical: &Schema,
+        primary_key: &[usize],
+        span: Span,
+    ) -> Bound<RecordFields> {
+        RecordFields::of(&self.options, physical, primary_key).map_err(at(span))
+    }
+
+    /// Refuses a table of rows by primary key that has none.
+    pub(crate) fn needs_primary_key(&self, table: &Table, primary_key: &[usize], span: Span) -> Bound<()> {
+        let whole = primary_key.len() == table.primary_key.len() && !primary_key.is_empty();
+        if !self.connector.upserts || whole {
+            return Ok(());
+        }
+        let message = format!(
+            "connector '{}' needs a primary key of physical columns, but table '{}' has none",
+            self.connector.name, table.name
+        );
+        Err(Diagnostic::new(span, message)
+            .with_hint("add PRIMARY KEY (column, …) NOT ENFORCED: those columns are the records' key"))
+    }
+
     /// The format's options without its prefix.
     pub(crate) fn format_options(&self) -> Options {
-        self.format.map(|format| self.options.under(&format!("{}.", format.name))).unwrap_or_default()
+        match self.format {
+            Some(_) => self.options.under(&self.format_prefix),
+            None => Options::default(),
+        }
     }
 }
 
@@ -44,7 +100,10 @@ impl Binder<'_> {
         let storage = self.storage(&table.name, &options, span)?;
         let source = self.source(table, &storage, span)?;
         let relation = self.computed_columns(table, source)?;
-        let relation = self.watermark(table, relation, span)?;
+        let mut relation = self.watermark(table, relation, span)?;
+        if storage.connector.upserts {
+            relation = self.normalize(table, relation);
+        }
         self.scans.insert(key, relation.clone());
         Ok(relation)
     }
@@ -56,28 +115,26 @@ impl Binder<'_> {
                 .with_hint("add WITH ('connector' = 'filesystem', 'path' = '…', 'format' = 'json')")
         })?;
         let connector = self.session.connectors.find(name).map_err(at(span))?.clone();
-        let format = options.get("format").filter(|_| connector.formatted);
-        let format = format.map(tidemill_format::format).transpose().map_err(at(span))?;
-        let prefix = format.map(|format| format!("{}.", format.name));
-        let is_format = |key: &str| prefix.as_deref().is_some_and(|prefix| key.starts_with(prefix));
-        let own = Options::new(
-            options.0.iter().filter(|(key, _)| !is_format(key)).map(|(k, v)| (k.clone(), v.clone())),
-        );
-        let format_key: &[OptionSpec] = if connector.formatted { &[FORMAT] } else { &[] };
-        let owner = format!("connector '{name}' of table '{table}'");
-        own.check(&owner, &[connector.options, COMMON_OPTIONS, format_key]).map_err(at(span))?;
-        if connector.formatted && format.is_none() {
+        let declares = |spec: &OptionSpec| connector.options.iter().any(|own| own.key == spec.key);
+        let (format_key, prefix) = match (options.get("format"), options.get(VALUE_FORMAT.key)) {
+            (None, Some(_)) if declares(&VALUE_FORMAT) => (VALUE_FORMAT.key, "value."),
+            _ => ("format", ""),
+        };
+        let format = find_format(options.get(format_key).filter(|_| connector.formatted), span)?;
+        let key_format = find_format(options.get(KEY_FORMAT.key).filter(|_| declares(&KEY_FORMAT)), span)?;
+        let storage = Storage {
+            format_prefix: format.map(|format| format!("{prefix}{}.", format.name)).unwrap_or_default(),
+            key_format: key_format.map(|format| (format, format!("key.{}.", format.name))),
+            connector,
+            format,
+            options: options.clone(),
+        };
+        storage.check_own(table, span)?;
+        if storage.connector.formatted && format.is_none() {
             return Err(Diagnostic::new(span, format!("table '{table}' needs the option 'format'"))
                 .with_hint("add 'format' = 'json' (or csv, raw, debezium-json …)"));
         }
-        let storage = Storage { connector, format, options: options.clone() };
-        if let Some(format) = format {
-            let known = storage.format_options();
-            let known =
-                known.0.into_iter().filter(|(key, _)| format.options.iter().any(|spec| spec.matches(key)));
-            let owner = format!("format '{}' of table '{table}'", format.name);
-            Options::new(known).check(&owner, &[format.options]).map_err(at(span))?;
-        }
+        storage.check_formats(table, span)?;
         Ok(storage)
     }
 
@@ -101,13 +158,14 @@ impl Binder<'_> {
                 _ => None,
             })
             .collect::<Bound<Vec<_>>>()?;
-        self.check_source(table, storage, &physical, &metadata, span)?;
+        let primary_key: Vec<usize> =
+            table.primary_key.iter().filter_map(|name| physical.index_of(name)).collect();
+        storage.needs_primary_key(table, &primary_key, span)?;
+        self.check_source(table, storage, &physical, &metadata, &primary_key, span)?;
         let mut fields = physical.fields.clone();
         fields.extend(metadata.iter().map(|(key, data_type)| Field::new(key.clone(), data_type.clone())));
-        let changelog = match storage.format.is_some_and(|format| format.changelog) {
-            true => ChangelogMode::RETRACT,
-            false => ChangelogMode::APPEND,
-        };
+        let changes = storage.connector.upserts || storage.format.is_some_and(|format| format.changelog);
+        let changelog = if changes { ChangelogMode::RETRACT } else { ChangelogMode::APPEND };
         let plan = SourcePlan {
             table: table.name.clone(),
             connector: storage.connector.name.to_string(),
@@ -116,6 +174,7 @@ impl Binder<'_> {
             wanted,
             metadata,
             partition_by: table.partition_by.clone(),
+            primary_key,
             bounded: (storage.connector.bounded)(&storage.options),
         };
         let schema = Schema::new(fields);
@@ -135,6 +194,7 @@ impl Binder<'_> {
         storage: &Storage,
         physical: &Schema,
         metadata: &[(String, DataType)],
+        primary_key: &[usize],
         span: Span,
     ) -> Bound<()> {
         let wanted: Vec<usize> = (0..physical.len()).collect();
@@ -146,7 +206,7 @@ impl Binder<'_> {
             wanted: &wanted,
             metadata,
             partition_by: &table.partition_by,
-            primary_key: &[],
+            primary_key,
             overwrite: false,
             task: 0,
             parallelism: 1,
@@ -162,13 +222,34 @@ impl Binder<'_> {
         let Some(open) = format.decoder else {
             return Err(Diagnostic::new(span, format!("the format '{}' can't be read", format.name)));
         };
-        let is_stored = |field: &&Field| !table.partition_by.contains(&field.name);
-        let stored = Schema::new(physical.fields.iter().filter(is_stored).cloned().collect());
-        let wanted: Vec<usize> = (0..stored.len()).collect();
-        let options = storage.format_options();
-        let request =
-            DecodeRequest { physical: &stored, wanted: &wanted, metadata: &[], options: &options, zone };
-        open(&request).map(drop).map_err(at(span))
+        let fields = storage.record_fields(physical, primary_key, span)?;
+        let is_stored = |field: &Field| !table.partition_by.contains(&field.name);
+        let mut stored = fields.value_schema(physical);
+        stored.fields.retain(is_stored);
+        self.check_readable(format.name, open, &stored, &storage.format_options(), span)?;
+        let Some((format, prefix)) = &storage.key_format else { return Ok(()) };
+        let Some(open) = format.decoder else {
+            return Err(Diagnostic::new(span, format!("the format '{}' can't be read", format.name)));
+        };
+        let keys = fields.key_schema(physical);
+        self.check_readable(format.name, open, &keys, &storage.options.under(prefix), span)
+    }
+
+    fn check_readable(
+        &self,
+        format: &str,
+        open: tidemill_format::OpenDecoder,
+        schema: &Schema,
+        options: &Options,
+        span: Span,
+    ) -> Bound<()> {
+        let wanted: Vec<usize> = (0..schema.len()).collect();
+        let zone = self.session.info().zone;
+        let request = DecodeRequest { physical: schema, wanted: &wanted, metadata: &[], options, zone };
+        open(&request)
+            .map(drop)
+            .map_err(at(span))
+            .map_err(|error| error.with_note(format!("in the format '{format}'")))
     }
 
     /// All columns in declared order: metadata cast to its declared type, computed columns computed.
@@ -217,6 +298,18 @@ impl Binder<'_> {
         Ok(expr.map_columns(&|index, _, _| casts[index].clone()))
     }
 
+    /// Makes rows by key a changelog: the last row of each key tells what a new one replaces.
+    fn normalize(&mut self, table: &Table, input: Relation) -> Relation {
+        let place = |name: &String| input.columns.iter().position(|column| column.field.name == *name);
+        let keys: Vec<usize> = table.primary_key.iter().filter_map(place).collect();
+        let traits = NodeTraits { changelog: ChangelogMode::RETRACT, upsert_key: Some(keys.clone()) };
+        let inputs = vec![Input { node: input.node, exchange: Exchange::Hash(keys.clone()) }];
+        let schema = input.schema();
+        let operator = Operator::ChangelogNormalize { keys };
+        let node = self.push(operator, inputs, schema, traits);
+        Relation { node, ..input }
+    }
+
     fn watermark(&mut self, table: &Table, input: Relation, span: Span) -> Bound<Relation> {
         let Some(watermark) = &table.watermark else { return Ok(input) };
         if self.session.info().batch {
@@ -252,6 +345,10 @@ impl Binder<'_> {
         let node = self.push_forward(operator, input.node, schema, traits);
         Ok(Relation { node, ..input })
     }
+}
+
+fn find_format(name: Option<&str>, span: Span) -> Bound<Option<&'static Format>> {
+    name.map(tidemill_format::format).transpose().map_err(at(span))
 }
 
 fn is_source_watermark(expr: &Expr) -> bool {

@@ -79,6 +79,7 @@ fn inputs_needed(node: &Node, needed: &BTreeSet<usize>, width: usize) -> BTreeSe
             plan.keys.iter().copied().chain(call_columns(&plan.aggregates)).collect()
         }
         Operator::Union | Operator::DropUpdateBefore | Operator::Limit { .. } => needed.clone(),
+        Operator::ChangelogNormalize { keys } => needed.iter().chain(keys).copied().collect(),
         Operator::TopN(_) | Operator::WindowTopN(_) | Operator::Deduplicate(_) | Operator::TimeSort(_) => {
             super::ranked::needed(&node.operator, needed, width)
         }
@@ -241,6 +242,10 @@ fn write_operator(
             let kept = columns.iter().map(|i| at(below, plan.kept[*i])).collect();
             let plan = UnnestPlan { collection: at(below, plan.collection), kept, ..plan.clone() };
             (Operator::Unnest(plan), places)
+        }
+        Operator::ChangelogNormalize { keys } => {
+            let keys = keys.iter().map(|key| at(below, *key)).collect();
+            (Operator::ChangelogNormalize { keys }, below.to_vec())
         }
         Operator::Union
         | Operator::DropUpdateBefore
