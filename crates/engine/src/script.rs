@@ -19,7 +19,7 @@ pub struct StatementInfo {
     pub text: String,
     /// The line on which it starts, from 1.
     pub line: usize,
-    /// Whether it runs a job: a query, an INSERT or a statement set.
+    /// Whether it runs a job: a query, an INSERT, a statement set or CREATE TABLE AS.
     pub runs_job: bool,
 }
 
@@ -52,10 +52,11 @@ impl Script {
         StatementInfo {
             text: statement.span.text(&self.text).to_string(),
             line: self.text[..statement.span.start].matches('\n').count() + 1,
-            runs_job: matches!(
-                statement.kind,
-                StatementKind::Query(_) | StatementKind::Insert(_) | StatementKind::StatementSet(_)
-            ),
+            runs_job: match &statement.kind {
+                StatementKind::Query(_) | StatementKind::Insert(_) | StatementKind::StatementSet(_) => true,
+                StatementKind::CreateTable(create) => create.query.is_some(),
+                _ => false,
+            },
         }
     }
 

@@ -8,6 +8,7 @@
 mod collect;
 mod count;
 mod extreme;
+mod json;
 mod listagg;
 mod log;
 mod percentile;
@@ -40,6 +41,8 @@ pub fn register(registry: &mut FunctionRegistry) {
     add(registry, "VAR_SAMP", variance::bind_var_samp);
     add(registry, "VARIANCE", variance::bind_var_samp);
     add(registry, "PERCENTILE", percentile::bind);
+    add(registry, "JSON_ARRAYAGG", json::bind_array);
+    add(registry, "JSON_OBJECTAGG", json::bind_object);
     add(registry, "$SINGLE_VALUE", single_value::bind);
 }
 

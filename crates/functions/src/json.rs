@@ -1,6 +1,6 @@
 //! SQL/JSON functions, in the calling convention of the binder: clauses come as constant text arguments.
 //!
-//! `JSON_EXISTS(text, path, on_error)`, `JSON_VALUE(text, path, on_empty, on_error[, empty default[, error
+//! `JSON_EXISTS(text, path, on_error)`, `JSON_VALUE(text, path, on_empty, on_error, type[, empty default[, error
 //! default]])`, `JSON_QUERY(text, path, wrapper, on_empty, on_error)`, `JSON_OBJECT(on_null, (key, raw,
 //! value)…)` and `JSON_ARRAY(on_null, (raw, value)…)`, where `raw` is TRUE for a value that is JSON text.
 //! Objects are written with their keys in alphabetical order and without blanks, as Flink does.

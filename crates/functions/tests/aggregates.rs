@@ -406,3 +406,58 @@ fn counting_rows_needs_no_argument() {
     bound.accumulator.update(&mut cells, &batch).unwrap();
     assert_eq!(finish(&bound, &cells).as_primitive::<Int64Type>().values(), &[1, 0, -1]);
 }
+
+/// The JSON document of the first group after these rows: key, value, kind.
+fn json(name: &str, keep_nulls: bool, rows: &[(&str, Option<i32>, RowKind)]) -> Result<String> {
+    let keep: ArrayRef = Arc::new(BooleanArray::from(vec![keep_nulls]));
+    let keys: ArrayRef = Arc::new(rows.iter().map(|row| Some(row.0)).collect::<StringViewArray>());
+    let values: ArrayRef = Arc::new(rows.iter().map(|row| row.1).collect::<Int32Array>());
+    let (mut types, mut args) = (vec![TypeKind::Int.nullable()], vec![values]);
+    if name == "JSON_OBJECTAGG" {
+        types.insert(0, DataType::string());
+        args.insert(0, keys);
+    }
+    types.push(TypeKind::Boolean.not_null());
+    args.push(Arc::new(BooleanArray::from(vec![keep_nulls; rows.len()])));
+    let mut literals = vec![None; types.len() - 1];
+    literals.push(Some(keep));
+    let bound = try_bind(name, &types, &literals, true)?;
+    let mut cells = fresh(&bound);
+    let kinds: Vec<RowKind> = rows.iter().map(|row| row.2).collect();
+    let batch = UpdateBatch { slots: &vec![0; rows.len()], args: &args, kinds: Some(&kinds), filter: None };
+    bound.accumulator.update(&mut cells, &batch)?;
+    Ok(finish(&bound, &cells).as_string_view().value(0).to_string())
+}
+
+#[test]
+fn json_documents_take_rows_back() {
+    let (add, take) = (RowKind::Insert, RowKind::Delete);
+    let rows = [("b", Some(1), add), ("a", None, add), ("c", Some(1), add), ("b", Some(1), take)];
+    assert_eq!(json("JSON_ARRAYAGG", false, &rows).unwrap(), "[1]");
+    assert_eq!(json("JSON_ARRAYAGG", true, &rows).unwrap(), "[null,1]");
+    assert_eq!(json("JSON_OBJECTAGG", true, &rows).unwrap(), "{\"a\":null,\"c\":1}");
+    assert_eq!(json("JSON_OBJECTAGG", false, &rows).unwrap(), "{\"c\":1}");
+    let twice = [("k", Some(1), add), ("k", Some(2), add)];
+    assert!(json("JSON_OBJECTAGG", true, &twice).unwrap_err().to_string().contains("'k' is already present"));
+    let replaced = [("k", Some(1), add), ("k", Some(1), take), ("k", Some(2), add)];
+    assert_eq!(json("JSON_OBJECTAGG", true, &replaced).unwrap(), "{\"k\":2}");
+}
+
+#[test]
+fn a_single_value_is_single() {
+    let data_type = TypeKind::Int.nullable();
+    let bound = bind("$SINGLE_VALUE", &data_type, true);
+    let run = |values: &[i32], kinds: &[RowKind]| -> Result<Vec<Option<i32>>> {
+        let mut cells = fresh(&bound);
+        let args: [ArrayRef; 1] = [Arc::new(Int32Array::from(values.to_vec()))];
+        let batch =
+            UpdateBatch { slots: &vec![0; values.len()], args: &args, kinds: Some(kinds), filter: None };
+        bound.accumulator.update(&mut cells, &batch)?;
+        let values: Vec<Option<i32>> = finish(&bound, &cells).as_primitive::<Int32Type>().iter().collect();
+        Ok(values)
+    };
+    assert_eq!(run(&[7], &[RowKind::Insert]).unwrap(), [Some(7), None, None]);
+    let updated = [RowKind::Insert, RowKind::UpdateBefore, RowKind::UpdateAfter];
+    assert_eq!(run(&[7, 7, 8], &updated).unwrap()[0], Some(8));
+    assert!(run(&[7, 7], &[RowKind::Insert, RowKind::Insert]).is_err());
+}

@@ -8,20 +8,24 @@ use call::check;
 #[test]
 fn values() {
     check(&[
-        ("JSON_VALUE('{\"a\":\"x\",\"n\":42}', '$.a', 'NULL', 'NULL')", "x"),
-        ("JSON_VALUE('{\"a\":12}', 'lax $.a', 'NULL', 'NULL')", "12"),
-        ("JSON_VALUE('{\"a\":12}', '$.zz', 'NULL', 'DEFAULT', '', 'err')", "err"),
-        ("JSON_VALUE('{\"a\":12}', 'lax $.zz', 'DEFAULT', 'NULL', 'emp')", "emp"),
-        ("JSON_VALUE('null', 'lax $.zz', 'DEFAULT', 'NULL', 'emp')", "NULL"),
-        ("JSON_VALUE('{bad', 'lax $.zz', 'DEFAULT', 'NULL', 'emp')", "emp"),
-        ("JSON_VALUE('{\"arr\":[1,2]}', '$.arr[0]', 'NULL', 'NULL')", "1"),
-        ("JSON_VALUE('{\"arr\":[1,2]}', '$.arr', 'NULL', 'NULL')", "NULL"),
-        ("JSON_VALUE('{\"arr\":[1,2]}', '$.arr[*]', 'NULL', 'NULL')", "NULL"),
-        ("JSON_VALUE('{\"sp ace\":\"y\"}', '$[''sp ace'']', 'NULL', 'NULL')", "y"),
-        ("JSON_VALUE('true', '$', 'NULL', 'NULL')", "true"),
-        ("JSON_VALUE('{}', '$.a', 'NULL', 'ERROR')", "!no fitting value"),
-        ("JSON_VALUE('{}', 'a', 'NULL', 'NULL')", "!no valid JSON path"),
-        ("JSON_VALUE(NULL::STRING, '$.a', 'NULL', 'DEFAULT', '', 'err')", "NULL"),
+        ("JSON_VALUE('{\"n\":42}', '$.n', 'NULL', 'NULL', 'INTEGER')", "42"),
+        ("JSON_VALUE('{\"t\":true}', '$.t', 'NULL', 'NULL', 'BOOLEAN')", "true"),
+        ("JSON_QUERY('{\"a\":1}', '$.arr[*]', 'UNCONDITIONAL', 'NULL', 'NULL')", "NULL"),
+        ("JSON_QUERY('{\"arr\":[]}', '$.arr[*]', 'UNCONDITIONAL', 'NULL', 'NULL')", "[[]]"),
+        ("JSON_VALUE('{\"a\":\"x\",\"n\":42}', '$.a', 'NULL', 'NULL', 'STRING')", "x"),
+        ("JSON_VALUE('{\"a\":12}', 'lax $.a', 'NULL', 'NULL', 'STRING')", "12"),
+        ("JSON_VALUE('{\"a\":12}', '$.zz', 'NULL', 'DEFAULT', 'STRING', '', 'err')", "err"),
+        ("JSON_VALUE('{\"a\":12}', 'lax $.zz', 'DEFAULT', 'NULL', 'STRING', 'emp')", "emp"),
+        ("JSON_VALUE('null', 'lax $.zz', 'DEFAULT', 'NULL', 'STRING', 'emp')", "NULL"),
+        ("JSON_VALUE('{bad', 'lax $.zz', 'DEFAULT', 'NULL', 'STRING', 'emp')", "emp"),
+        ("JSON_VALUE('{\"arr\":[1,2]}', '$.arr[0]', 'NULL', 'NULL', 'STRING')", "1"),
+        ("JSON_VALUE('{\"arr\":[1,2]}', '$.arr', 'NULL', 'NULL', 'STRING')", "NULL"),
+        ("JSON_VALUE('{\"arr\":[1,2]}', '$.arr[*]', 'NULL', 'NULL', 'STRING')", "NULL"),
+        ("JSON_VALUE('{\"sp ace\":\"y\"}', '$[''sp ace'']', 'NULL', 'NULL', 'STRING')", "y"),
+        ("JSON_VALUE('true', '$', 'NULL', 'NULL', 'STRING')", "true"),
+        ("JSON_VALUE('{}', '$.a', 'NULL', 'ERROR', 'STRING')", "!no fitting value"),
+        ("JSON_VALUE('{}', 'a', 'NULL', 'NULL', 'STRING')", "!no valid JSON path"),
+        ("JSON_VALUE(NULL::STRING, '$.a', 'NULL', 'DEFAULT', 'STRING', '', 'err')", "NULL"),
     ]);
 }
 

@@ -37,10 +37,11 @@ pub(crate) mod types;
 mod unnest;
 mod values;
 
+pub(crate) use columns::names_in;
 pub(crate) use fingerprint::fingerprint;
 pub use relation::{Relation, RelationColumn, Windowing};
 
-use crate::catalog::Session;
+use crate::catalog::{DatabasePath, Session};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use std::collections::HashMap;
@@ -57,6 +58,8 @@ const VIEW_DEPTH_MAX: usize = 64;
 pub(crate) struct Binder<'a> {
     pub(crate) session: &'a Session,
     pub(crate) plan: StreamPlan,
+    /// The database in which names without one are looked up.
+    home: DatabasePath,
     scans: HashMap<String, Relation>,
     common_tables: Vec<(String, Relation)>,
     view_depth: usize,
@@ -73,6 +76,7 @@ impl<'a> Binder<'a> {
         Binder {
             session,
             plan: StreamPlan::default(),
+            home: session.catalog.current().clone(),
             scans: HashMap::new(),
             common_tables: Vec::new(),
             view_depth: 0,
@@ -80,6 +84,11 @@ impl<'a> Binder<'a> {
             ranks: HashMap::new(),
             lifted_count: 0,
         }
+    }
+
+    /// A binder for what was written where another database was the current one.
+    pub(crate) fn in_database(session: &'a Session, home: &DatabasePath) -> Self {
+        Binder { home: home.clone(), ..Binder::new(session) }
     }
 
     /// Adds a node over inputs; the changelog mode and key are the caller's to know.

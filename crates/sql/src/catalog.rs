@@ -1,11 +1,16 @@
 //! The session: its tables and views, settings, functions and connectors.
 //!
-//! Invariant: names are case-sensitive. A temporary object hides a permanent one of the same name.
+//! Invariant: names are case-sensitive. A temporary object hides a permanent one of the same name. The current
+//! catalog and database exist.
 
+mod path;
 mod settings;
+mod spaces;
 mod table;
 
+pub use path::{DatabasePath, ObjectPath};
 pub use settings::Settings;
+pub use spaces::{CatalogSpace, DatabaseSpace};
 pub use table::{Column, ColumnKind, Table, View, WatermarkSpec};
 
 use crate::ast::ObjectName;
@@ -43,11 +48,13 @@ pub enum CatalogEntry {
     View(View),
 }
 
-/// Tables and views by name, permanent and temporary.
-#[derive(Debug, Clone, Default)]
+/// Tables and views by name, permanent and temporary, in the databases of catalogs.
+#[derive(Debug, Clone)]
 pub struct Catalog {
-    permanent: BTreeMap<String, CatalogEntry>,
-    temporary: BTreeMap<String, CatalogEntry>,
+    spaces: BTreeMap<String, CatalogSpace>,
+    current: DatabasePath,
+    permanent: BTreeMap<ObjectPath, CatalogEntry>,
+    temporary: BTreeMap<ObjectPath, CatalogEntry>,
 }
 
 impl Session {
@@ -74,15 +81,40 @@ impl CatalogEntry {
             CatalogEntry::View(_) => "view",
         }
     }
+
+    /// The same under another name.
+    pub(crate) fn renamed(mut self, path: &ObjectPath) -> Self {
+        match &mut self {
+            CatalogEntry::Table(table) => {
+                table.name.clone_from(&path.name);
+                table.home.clone_from(&path.home);
+            }
+            CatalogEntry::View(view) => view.name.clone_from(&path.name),
+        }
+        self
+    }
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Catalog {
+            spaces: BTreeMap::from([(CATALOG_DEFAULT.to_string(), CatalogSpace::first())]),
+            current: DatabasePath::new(CATALOG_DEFAULT, DATABASE_DEFAULT),
+            permanent: BTreeMap::new(),
+            temporary: BTreeMap::new(),
+        }
+    }
 }
 
 impl Catalog {
-    /// The object of this name.
-    pub(crate) fn lookup(&self, name: &ObjectName) -> Result<&CatalogEntry, Diagnostic> {
-        let key = self.key(name)?;
-        self.get(&key).ok_or_else(|| {
-            let diagnostic = Diagnostic::new(name.span(), format!("there is no table or view '{key}'"));
-            match near(&key, self.names().iter().map(String::as_str)).as_slice() {
+    /// The object that a name means where this database is the current one.
+    pub(crate) fn lookup(&self, name: &ObjectName, home: &DatabasePath) -> Result<&CatalogEntry, Diagnostic> {
+        let path = self.resolve(name, home)?;
+        self.get(&path).ok_or_else(|| {
+            let message = format!("there is no table or view '{}'", self.shown(&path));
+            let diagnostic = Diagnostic::new(name.span(), message);
+            let names = self.names_in(&path.home);
+            match near(&path.name, names.iter().map(String::as_str)).as_slice() {
                 [] => {
                     diagnostic.with_hint("SHOW TABLES lists the tables and views; names are case-sensitive")
                 }
@@ -92,52 +124,70 @@ impl Catalog {
         })
     }
 
-    /// The key of a name: its last part, after a check that the parts before it exist.
-    pub(crate) fn key(&self, name: &ObjectName) -> Result<String, Diagnostic> {
+    /// The full name that a name means in the current database.
+    pub(crate) fn key(&self, name: &ObjectName) -> Result<ObjectPath, Diagnostic> {
+        self.resolve(name, &self.current)
+    }
+
+    /// The full name that a name means where this database is the current one.
+    pub(crate) fn resolve(&self, name: &ObjectName, home: &DatabasePath) -> Result<ObjectPath, Diagnostic> {
         let (last, before) = name.0.split_last().expect("a name has a part");
-        let known: &[&str] = match before.len() {
-            0 => &[],
-            1 => &[DATABASE_DEFAULT],
-            _ => &[CATALOG_DEFAULT, DATABASE_DEFAULT],
+        let database = match before {
+            [] => return Ok(home.object(&last.value)),
+            [database] => (DatabasePath::new(&home.catalog, &database.value), database, database),
+            [catalog, database] => (DatabasePath::new(&catalog.value, &database.value), catalog, database),
+            _ => return Err(Diagnostic::new(name.span(), "a name has at most three parts")),
         };
-        match before.iter().zip(known).find(|(part, known)| part.value != **known) {
-            Some((part, known)) => {
-                Err(Diagnostic::new(part.span, format!("there is no database or catalog '{}'", part.value))
-                    .with_hint(format!("did you mean '{known}'?")))
-            }
-            None if before.len() > 2 => Err(Diagnostic::new(name.span(), "a name has at most three parts")),
-            None => Ok(last.value.clone()),
-        }
+        let (home, catalog, database) = database;
+        self.check_database(&home, catalog.span, database.span)?;
+        Ok(home.object(&last.value))
     }
 
-    /// The object of this key.
-    pub fn get(&self, key: &str) -> Option<&CatalogEntry> {
-        self.temporary.get(key).or_else(|| self.permanent.get(key))
+    /// A full name as messages show it: short if it lies in the current database.
+    pub(crate) fn shown(&self, path: &ObjectPath) -> String {
+        if path.home == self.current { path.name.clone() } else { path.to_string() }
     }
 
-    /// All names, sorted.
+    /// The current database.
+    pub fn current(&self) -> &DatabasePath {
+        &self.current
+    }
+
+    /// The object of this full name.
+    pub fn get(&self, path: &ObjectPath) -> Option<&CatalogEntry> {
+        self.temporary.get(path).or_else(|| self.permanent.get(path))
+    }
+
+    /// All names of tables and views in the current database, sorted.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.permanent.keys().chain(self.temporary.keys()).cloned().collect();
+        self.names_in(&self.current)
+    }
+
+    /// All names of tables and views in a database, sorted.
+    pub fn names_in(&self, home: &DatabasePath) -> Vec<String> {
+        let paths = self.permanent.keys().chain(self.temporary.keys());
+        let mut names: Vec<String> =
+            paths.filter(|path| path.home == *home).map(|path| path.name.clone()).collect();
         names.sort();
         names.dedup();
         names
     }
 
-    pub(crate) fn has(&self, key: &str, temporary: bool) -> bool {
-        if temporary { self.temporary.contains_key(key) } else { self.permanent.contains_key(key) }
+    pub(crate) fn has(&self, path: &ObjectPath, temporary: bool) -> bool {
+        if temporary { self.temporary.contains_key(path) } else { self.permanent.contains_key(path) }
     }
 
-    pub(crate) fn insert(&mut self, key: String, entry: CatalogEntry, temporary: bool) {
+    pub(crate) fn insert(&mut self, path: ObjectPath, entry: CatalogEntry, temporary: bool) {
         let objects = if temporary { &mut self.temporary } else { &mut self.permanent };
-        objects.insert(key, entry);
+        objects.insert(path, entry);
     }
 
-    pub(crate) fn remove(&mut self, key: &str, temporary: bool) -> Option<CatalogEntry> {
-        if temporary { self.temporary.remove(key) } else { self.permanent.remove(key) }
+    pub(crate) fn remove(&mut self, path: &ObjectPath, temporary: bool) -> Option<CatalogEntry> {
+        if temporary { self.temporary.remove(path) } else { self.permanent.remove(path) }
     }
 
     /// Whether a temporary object of this name hides a permanent one.
-    pub(crate) fn is_temporary(&self, key: &str) -> bool {
-        self.temporary.contains_key(key)
+    pub(crate) fn is_temporary(&self, path: &ObjectPath) -> bool {
+        self.temporary.contains_key(path)
     }
 }

@@ -2,11 +2,17 @@
 //!
 //! Invariant: a statement that fails leaves the session as it was.
 
+mod alter_columns;
+mod alter_partitions;
+mod alter_table;
+mod create_as;
 mod create_table;
 mod create_view;
+mod databases;
 mod describe;
 mod drop;
 mod like;
+mod others;
 mod rows;
 mod show;
 
@@ -53,7 +59,10 @@ impl Session {
             }
             StatementKind::Insert(insert) => self.inserts(std::slice::from_ref(insert)),
             StatementKind::StatementSet(StatementSet { inserts, .. }) => self.inserts(inserts),
-            StatementKind::CreateTable(create) => self.create_table(create).map(|()| Outcome::Done(None)),
+            StatementKind::CreateTable(create) => match &create.query {
+                Some(query) => self.create_table_as(create, query, statement.span),
+                None => self.create_table(create).map(|()| Outcome::Done(None)),
+            },
             StatementKind::CreateView(create) => self.create_view(create).map(|()| Outcome::Done(None)),
             StatementKind::Drop(drop) => self.drop_object(drop).map(|()| Outcome::Done(None)),
             StatementKind::Set(property) => self.set(property.as_ref()),
@@ -61,17 +70,23 @@ impl Session {
             StatementKind::Explain(explain) => self.explain(explain).map(Outcome::Rows),
             StatementKind::Describe(describe) => self.describe(describe, statement.span).map(Outcome::Rows),
             StatementKind::Show(show) => self.show(show, statement.span).map(Outcome::Rows),
-            StatementKind::UseCatalog(name) if name.value == crate::catalog::CATALOG_DEFAULT => {
-                Ok(Outcome::Done(None))
+            StatementKind::CreateCatalog(create) => self.create_catalog(create).map(|()| Outcome::Done(None)),
+            StatementKind::CreateDatabase(create) => {
+                self.create_database(create).map(|()| Outcome::Done(None))
             }
-            StatementKind::UseDatabase(name) if name.last().value == crate::catalog::DATABASE_DEFAULT => {
-                Ok(Outcome::Done(None))
+            StatementKind::AlterDatabase { name, options } => {
+                self.alter_database(name, options).map(|()| Outcome::Done(None))
             }
+            StatementKind::AlterTable(alter) => self.alter_table(alter).map(|()| Outcome::Done(None)),
+            StatementKind::AlterView(alter) => self.alter_view(alter).map(|()| Outcome::Done(None)),
+            StatementKind::UseCatalog(name) => self.use_catalog(name).map(|()| Outcome::Done(None)),
+            StatementKind::UseDatabase(name) => self.use_database(name).map(|()| Outcome::Done(None)),
+            StatementKind::Other { keyword, keyword_span } => self.other(keyword, *keyword_span),
             other => Err(unsupported(statement.span, keyword(other))),
         }
     }
 
-    fn inserts(&self, inserts: &[impl std::borrow::Borrow<Insert>]) -> Bound<Outcome> {
+    pub(crate) fn inserts(&self, inserts: &[impl std::borrow::Borrow<Insert>]) -> Bound<Outcome> {
         let mut binder = Binder::new(self);
         for insert in inserts {
             binder.bind_insert(insert.borrow())?;
@@ -133,13 +148,6 @@ fn job(plan: StreamPlan, collect: Option<Schema>) -> Job {
 fn keyword(kind: &StatementKind) -> &str {
     match kind {
         StatementKind::CreateFunction(_) => "CREATE FUNCTION",
-        StatementKind::CreateDatabase(_) => "CREATE DATABASE",
-        StatementKind::CreateCatalog(_) => "CREATE CATALOG",
-        StatementKind::AlterTable(_) => "ALTER TABLE",
-        StatementKind::AlterView(_) => "ALTER VIEW",
-        StatementKind::AlterDatabase { .. } => "ALTER DATABASE",
-        StatementKind::UseCatalog(_) => "USE CATALOG",
-        StatementKind::UseDatabase(_) => "USE",
         StatementKind::Other { keyword, .. } => keyword,
         _ => "this statement",
     }

@@ -59,6 +59,17 @@ impl Path {
             let found = self.steps.iter().try_fold(&document, |value, step| step.single(value));
             return found.map_or_else(missing, |found| Found::Value(found.clone()));
         }
+        // What stands before the first wildcard must be there, but for lax mode.
+        let definite =
+            self.steps.iter().take_while(|step| matches!(step, Step::Member(_) | Step::Element(_)));
+        let mut definite = definite.scan(&document, |value, step| {
+            let found = step.single(value);
+            found.into_iter().for_each(|found| *value = found);
+            Some(found)
+        });
+        if !self.lax && definite.any(|found| found.is_none()) {
+            return Found::Error;
+        }
         let mut values = vec![&document];
         for step in &self.steps {
             values = values.into_iter().flat_map(|value| step.every(value)).collect();

@@ -1,4 +1,4 @@
-//! JSON_QUOTE and JSON_UNQUOTE.
+//! JSON_QUOTE, JSON_UNQUOTE, and JSON, which marks text that is JSON already.
 
 use crate::bind::{Form, STRING, Want, declare};
 use crate::lane::{Text, text1};
@@ -18,6 +18,7 @@ pub fn register(registry: &mut FunctionRegistry) {
         })
         .total()],
     );
+    declare(registry, "JSON", [Form::new(&[Want::Text], STRING, |args, _| Ok(args[0].clone())).total()]);
     declare(
         registry,
         "JSON_UNQUOTE",

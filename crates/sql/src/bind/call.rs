@@ -48,6 +48,12 @@ impl Binder<'_> {
 
     fn conditional(&self, name: &str, args: Vec<Expr>, span: Span) -> Bound<Expr> {
         match (name, args.len()) {
+            ("JSON", _) => Err(Diagnostic::new(span, "JSON(..) can't stand here")
+                .with_hint("it is a value of JSON_OBJECT or JSON_ARRAY")),
+            ("CURRENT_DATABASE", 0) => {
+                let name = super::literal::string(&self.session.catalog.current().database);
+                self.cast(name, &DataType::string().with_nullable(false), CastMode::Implicit, span)
+            }
             ("IF", 3) => {
                 let [condition, yes, no] = take(args);
                 self.case(vec![(condition, yes)], no, span)

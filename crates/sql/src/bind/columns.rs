@@ -37,6 +37,14 @@ pub(crate) fn any_call(expr: &ast::Expr, is: &impl Fn(&FunctionCall) -> bool) ->
     parts(expr).into_iter().any(|part| any_call(part, is))
 }
 
+/// The first parts of all names in an expression: columns, or tables before them.
+pub(crate) fn names_in(expr: &ast::Expr) -> Vec<String> {
+    match &*expr.kind {
+        ExprKind::Name(names) => names.iter().map(|part| part.value.clone()).take(1).collect(),
+        _ => parts(expr).into_iter().flat_map(names_in).collect(),
+    }
+}
+
 /// Whether an expression holds a query.
 pub(crate) fn holds_query(expr: &ast::Expr) -> bool {
     matches!(

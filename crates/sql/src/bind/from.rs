@@ -3,7 +3,7 @@
 use super::join::Joined;
 use super::{Binder, Bound, Relation, RelationColumn, VIEW_DEPTH_MAX, unsupported};
 use crate::ast::{self, TableAlias, TableRef, TableRefKind};
-use crate::catalog::{CatalogEntry, View};
+use crate::catalog::{CatalogEntry, ObjectPath, View};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use tidemill_plan::Operator;
@@ -102,7 +102,7 @@ impl Binder<'_> {
             return Ok(query.aliased(local));
         }
         let session = self.session;
-        match session.catalog.lookup(name)? {
+        match session.catalog.lookup(name, &self.home)? {
             CatalogEntry::Table(table) => Ok(self.scan(table, hints, name)?.aliased(local)),
             CatalogEntry::View(view) => self.bind_view(view, name).map(|view| view.aliased(local)),
         }
@@ -110,7 +110,7 @@ impl Binder<'_> {
 
     /// Binds a view's query; its rows are computed once however often it is named.
     fn bind_view(&mut self, view: &View, name: &ast::ObjectName) -> Bound<Relation> {
-        let key = format!("view {}", view.name);
+        let key = format!("view {}", session_path(self, name)?);
         if let Some(known) = self.scans.get(&key) {
             return Ok(known.clone());
         }
@@ -122,7 +122,9 @@ impl Binder<'_> {
         }
         self.view_depth += 1;
         let outer = std::mem::take(&mut self.common_tables);
+        let home = std::mem::replace(&mut self.home, view.home.clone());
         let bound = self.bind_query(&view.query);
+        self.home = home;
         self.common_tables = outer;
         self.view_depth -= 1;
         let mut relation = bound.map_err(|inner| {
@@ -135,6 +137,11 @@ impl Binder<'_> {
         self.scans.insert(key, relation.clone());
         Ok(relation)
     }
+}
+
+/// The full name of a table or view.
+fn session_path(binder: &Binder<'_>, name: &ast::ObjectName) -> Bound<ObjectPath> {
+    binder.session.catalog.resolve(name, &binder.home)
 }
 
 fn with_alias(relation: Relation, alias: &TableAlias) -> Bound<Relation> {

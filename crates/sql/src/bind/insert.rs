@@ -36,7 +36,7 @@ impl Binder<'_> {
     /// Binds an INSERT.
     pub(crate) fn bind_insert(&mut self, insert: &ast::Insert) -> Bound<()> {
         let session = self.session;
-        let table = match session.catalog.lookup(&insert.table)? {
+        let table = match session.catalog.lookup(&insert.table, &self.home)? {
             CatalogEntry::Table(table) => table,
             CatalogEntry::View(view) => {
                 return Err(Diagnostic::new(

@@ -4,14 +4,15 @@
 
 use super::expr::Env;
 use super::literal::{boolean, string};
-use super::{Binder, Bound, types, unsupported};
+use super::{Binder, Bound, types};
 use crate::ast::{
     self, ExprKind, FunctionCall, JsonBehavior, JsonExistsOnError, JsonExpr, JsonKind, JsonMember,
     JsonOnNull, JsonWrapper, TypeName,
 };
+use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use tidemill_plan::{CastMode, Expr};
-use tidemill_types::TypeKind;
+use tidemill_types::{DataType, TypeKind};
 
 impl Binder<'_> {
     /// Binds a SQL/JSON function.
@@ -28,11 +29,16 @@ impl Binder<'_> {
                 self.call("JSON_EXISTS", args, span)
             }
             JsonExpr::Value { input, path, returning, on_empty, on_error } => {
+                let target = returning.as_ref().map(value_type).transpose()?;
                 let mut args = self.json_input(input, path, env)?;
                 args.extend([behavior(on_empty.as_ref()), behavior(on_error.as_ref())]);
+                args.push(string(target.as_ref().map_or("STRING", |(word, _)| word)));
                 args.extend(self.json_defaults(on_empty.as_ref(), on_error.as_ref(), env)?);
                 let value = self.call("JSON_VALUE", args, span)?;
-                self.json_returning(value, returning.as_ref(), span)
+                match target {
+                    Some((_, data_type)) => self.cast(value, &data_type, CastMode::Cast, span),
+                    None => Ok(value),
+                }
             }
             JsonExpr::Query { input, path, returning, wrapper, on_empty, on_error } => {
                 let mut args = self.json_input(input, path, env)?;
@@ -43,7 +49,7 @@ impl Binder<'_> {
                 }));
                 args.extend([behavior(on_empty.as_ref()), behavior(on_error.as_ref())]);
                 let value = self.call("JSON_QUERY", args, span)?;
-                self.json_returning(value, returning.as_ref(), span)
+                self.query_returning(value, returning.as_ref(), span)
             }
             JsonExpr::Object { members, on_null } => {
                 let mut args = vec![on_null_text(*on_null, JsonOnNull::Null)];
@@ -79,7 +85,10 @@ impl Binder<'_> {
         env: &mut Env<'_, '_>,
     ) -> Bound<Vec<Expr>> {
         let mut bind = |behavior: Option<&JsonBehavior>| match behavior {
-            Some(JsonBehavior::Default(value)) => self.bind_expr(value, env).map(Some),
+            Some(JsonBehavior::Default(value)) => {
+                let bound = self.bind_expr(value, env)?;
+                self.cast(bound, &DataType::string(), CastMode::Cast, value.span).map(Some)
+            }
             _ => Ok(None),
         };
         let (empty, error) = (bind(on_empty)?, bind(on_error)?);
@@ -90,24 +99,35 @@ impl Binder<'_> {
         })
     }
 
-    fn json_returning(&self, value: Expr, returning: Option<&TypeName>, span: Span) -> Bound<Expr> {
+    /// JSON_QUERY gives text, or the elements of an array as texts.
+    fn query_returning(&self, value: Expr, returning: Option<&TypeName>, span: Span) -> Bound<Expr> {
         let Some(name) = returning else { return Ok(value) };
         let target = types::data_type(name)?.with_nullable(true);
-        match target.kind {
-            TypeKind::Array(_) => Err(unsupported(name.span, "RETURNING an array")),
-            _ => self.cast(value, &target, CastMode::Cast, span),
+        match &target.kind {
+            TypeKind::Array(element) if element.kind.is_text() => {
+                let texts = self.call("$JSON_TEXTS", vec![value], span)?;
+                self.cast(texts, &target, CastMode::Cast, span)
+            }
+            kind if kind.is_text() => self.cast(value, &target, CastMode::Cast, span),
+            kind => Err(Diagnostic::new(name.span, format!("JSON_QUERY can't return {kind}"))
+                .with_hint("it returns STRING or ARRAY<STRING>")),
         }
     }
 
     /// A value of a constructor, and before it whether it is JSON already.
     fn json_item(&self, value: &ast::Expr, env: &mut Env<'_, '_>) -> Bound<[Expr; 2]> {
-        let nested = is_json(value);
-        Ok([boolean(nested), self.bind_expr(value, env)?])
+        if let ExprKind::Call(call) = &*value.kind
+            && is_json(value)
+        {
+            let args =
+                call.args.iter().map(|arg| self.bind_expr(&arg.value, env)).collect::<Bound<Vec<_>>>()?;
+            return Ok([boolean(true), self.call("JSON", args, value.span)?]);
+        }
+        Ok([boolean(is_json(value)), self.bind_expr(value, env)?])
     }
 }
 
-/// JSON_OBJECTAGG and JSON_ARRAYAGG as calls of aggregates: what happens to nulls and whether the value is
-/// JSON already come behind the other arguments.
+/// JSON_OBJECTAGG and JSON_ARRAYAGG as calls of aggregates: whether nulls stay comes behind the other arguments.
 pub(crate) fn aggregate(json: &JsonExpr, span: Span) -> Option<FunctionCall> {
     let (name, values, on_null, filter) = match json {
         JsonExpr::ObjectAgg { member, on_null, filter } => {
@@ -119,12 +139,27 @@ pub(crate) fn aggregate(json: &JsonExpr, span: Span) -> Option<FunctionCall> {
         }
         _ => return None,
     };
-    let nested = values.last().is_some_and(is_json);
-    let flag = |value: bool| ast::Expr::new(ExprKind::Literal(ast::Literal::Boolean(value)), span);
-    let args = values.into_iter().chain([flag(on_null == JsonOnNull::Null), flag(nested)]);
+    let keeps = ExprKind::Literal(ast::Literal::Boolean(on_null == JsonOnNull::Null));
+    let args = values.into_iter().chain([ast::Expr::new(keeps, span)]);
     let args: Vec<_> = args.map(|value| ast::FunctionArg { name: None, value }).collect();
     let name = ast::ObjectName(vec![ast::Ident { value: name.into(), quoted: false, span }]);
     Some(FunctionCall { args, filter: filter.clone(), ..FunctionCall::plain(name, span) })
+}
+
+/// The types that JSON_VALUE returns, each with its word in the calling convention.
+fn value_type(name: &TypeName) -> Bound<(&'static str, DataType)> {
+    let target = types::data_type(name)?.with_nullable(true);
+    let word = match &target.kind {
+        kind if kind.is_text() => "STRING",
+        TypeKind::Boolean => "BOOLEAN",
+        TypeKind::Int => "INTEGER",
+        TypeKind::Double => "DOUBLE",
+        kind => {
+            return Err(Diagnostic::new(name.span, format!("JSON_VALUE can't return {kind}"))
+                .with_hint("it returns STRING, BOOLEAN, INTEGER or DOUBLE; CAST its text to other types"));
+        }
+    };
+    Ok((word, target))
 }
 
 /// Whether a value of a constructor is JSON text that goes in as it is.

@@ -92,7 +92,7 @@ impl Binder<'_> {
     /// The rows of a table as queries see them.
     pub(crate) fn scan(&mut self, table: &Table, hints: &[Hint], name: &ObjectName) -> Bound<Relation> {
         let options = with_hints(&table.options, hints);
-        let key = format!("table {} {options:?}", table.name);
+        let key = format!("table {} {options:?}", table.path());
         if let Some(known) = self.scans.get(&key) {
             return Ok(known.clone());
         }

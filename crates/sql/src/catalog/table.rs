@@ -1,6 +1,8 @@
 //! Definitions of tables and views.
 
+use super::{DatabasePath, ObjectPath};
 use crate::ast;
+use std::collections::BTreeMap;
 use tidemill_types::{DataType, Options, TimeAttribute};
 
 /// A table as declared.
@@ -8,14 +10,20 @@ use tidemill_types::{DataType, Options, TimeAttribute};
 pub struct Table {
     /// Its name.
     pub name: String,
+    /// The database it lies in.
+    pub home: DatabasePath,
     /// Its columns in declared order.
     pub columns: Vec<Column>,
     /// `WATERMARK FOR`.
     pub watermark: Option<WatermarkSpec>,
     /// The columns of the primary key, in its order.
     pub primary_key: Vec<String>,
+    /// The name that was given to the primary key.
+    pub primary_key_name: Option<String>,
     /// `PARTITIONED BY`.
     pub partition_by: Vec<String>,
+    /// The partitions that ADD PARTITION declared: values by column.
+    pub partitions: Vec<BTreeMap<String, String>>,
     /// `WITH`.
     pub options: Options,
     /// `COMMENT`.
@@ -69,6 +77,8 @@ pub struct WatermarkSpec {
 pub struct View {
     /// Its name.
     pub name: String,
+    /// The database that was current when it was created: names in its query mean what they meant there.
+    pub home: DatabasePath,
     /// The names of its columns.
     pub columns: Vec<String>,
     /// The query.
@@ -80,6 +90,11 @@ pub struct View {
 }
 
 impl Table {
+    /// Its full name.
+    pub fn path(&self) -> ObjectPath {
+        self.home.object(&self.name)
+    }
+
     /// The columns of the record.
     pub fn physical(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().filter(|column| matches!(column.kind, ColumnKind::Physical))

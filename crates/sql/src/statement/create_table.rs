@@ -6,24 +6,37 @@
 
 use super::like;
 use crate::ast::{self, ColumnDef, CreateTable, ExprKind, KeyConstraint, WatermarkDef};
-use crate::bind::{Binder, Bound, types, unsupported};
-use crate::catalog::{CatalogEntry, Column, ColumnKind, Session, Table, WatermarkSpec};
+use crate::bind::{Binder, Bound, types};
+use crate::catalog::{CatalogEntry, Column, ColumnKind, ObjectPath, Session, Table, WatermarkSpec};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use tidemill_types::{DataType, Options, TimeAttribute, TypeKind};
 
 impl Session {
     pub(super) fn create_table(&mut self, create: &CreateTable) -> Bound<()> {
-        if let Some(query) = &create.query {
-            return Err(unsupported(query.span, "CREATE TABLE AS"));
+        if create.replace {
+            return Err(Diagnostic::new(create.name.span(), "REPLACE TABLE needs AS and a query"));
         }
         let key = self.catalog.key(&create.name)?;
         if self.catalog.has(&key, create.temporary) {
-            return already_exists(create.if_not_exists, create.name.span(), "table", &key);
+            return already_exists(create.if_not_exists, create.name.span(), "table", &key.name);
         }
         let base = create.like.as_ref().map(|like| like::base(self, like)).transpose()?;
-        let mut table = base.unwrap_or_else(|| empty(&key));
-        table.name.clone_from(&key);
+        let table = self.new_table(create, base, &key)?;
+        self.catalog.insert(key, CatalogEntry::Table(table), create.temporary);
+        Ok(())
+    }
+
+    /// The table that a CREATE TABLE declares on top of another.
+    pub(super) fn new_table(
+        &self,
+        create: &CreateTable,
+        base: Option<Table>,
+        path: &ObjectPath,
+    ) -> Bound<Table> {
+        let mut table = base.unwrap_or_else(|| empty(path));
+        table.name.clone_from(&path.name);
+        table.home.clone_from(&path.home);
         table.temporary = create.temporary;
         table.comment = create.comment.as_ref().map(|text| text.value.clone());
         let overwrite = create.like.as_ref().is_none_or(like::overwrites_options);
@@ -35,11 +48,10 @@ impl Session {
         for partition in &create.partitioned_by {
             column_of(&table, partition)?;
         }
-        add_key(&mut table, create)?;
+        add_key(&mut table, &create.schema.columns, &create.schema.constraints)?;
         self.type_computed_columns(&mut table)?;
         self.add_watermark(&mut table, &create.schema.watermarks)?;
-        self.catalog.insert(key, CatalogEntry::Table(table), create.temporary);
-        Ok(())
+        Ok(table)
     }
 
     fn add_columns(
@@ -65,7 +77,8 @@ impl Session {
         Ok(())
     }
 
-    fn type_computed_columns(&self, table: &mut Table) -> Bound<()> {
+    /// Gives computed columns the types of their expressions.
+    pub(super) fn type_computed_columns(&self, table: &mut Table) -> Bound<()> {
         let binder = Binder::new(self);
         let stored = binder.stored_scope(table);
         for column in &mut table.columns {
@@ -77,7 +90,8 @@ impl Session {
         Ok(())
     }
 
-    fn add_watermark(&self, table: &mut Table, watermarks: &[WatermarkDef]) -> Bound<()> {
+    /// Declares the watermark.
+    pub(super) fn add_watermark(&self, table: &mut Table, watermarks: &[WatermarkDef]) -> Bound<()> {
         let [watermark] = watermarks else {
             return match watermarks.get(1) {
                 Some(second) => Err(Diagnostic::new(second.span, "a table has at most one watermark")),
@@ -137,13 +151,17 @@ pub(super) fn already_exists(if_not_exists: bool, span: Span, kind: &str, name: 
     }
 }
 
-fn empty(name: &str) -> Table {
+/// A table without columns.
+pub(super) fn empty(path: &ObjectPath) -> Table {
     Table {
-        name: name.to_string(),
+        name: path.name.clone(),
+        home: path.home.clone(),
         columns: Vec::new(),
         watermark: None,
         primary_key: Vec::new(),
+        primary_key_name: None,
         partition_by: Vec::new(),
+        partitions: Vec::new(),
         options: Options::default(),
         comment: None,
         temporary: false,
@@ -164,7 +182,8 @@ fn add_options(options: &mut Options, create: &CreateTable, overwrite: bool) -> 
     Ok(())
 }
 
-fn column(def: &ColumnDef) -> Bound<Column> {
+/// The column that a definition declares; computed ones get their type later.
+pub(super) fn column(def: &ColumnDef) -> Bound<Column> {
     let (kind, data_type) = match &def.kind {
         ast::ColumnKind::Physical(data_type) => (ColumnKind::Physical, types::data_type(data_type)?),
         ast::ColumnKind::Metadata { data_type, key, is_virtual } => {
@@ -180,18 +199,19 @@ fn column(def: &ColumnDef) -> Bound<Column> {
     Ok(Column { name: def.name.value.clone(), kind, data_type, time: None, comment })
 }
 
-fn column_of<'t>(table: &'t Table, name: &ast::Ident) -> Bound<&'t Column> {
+/// A column of the table by name.
+pub(super) fn column_of<'t>(table: &'t Table, name: &ast::Ident) -> Bound<&'t Column> {
     table.columns.iter().find(|column| column.name == name.value).ok_or_else(|| {
         Diagnostic::new(name.span, format!("column '{}' is not defined in the table", name.value))
     })
 }
 
-fn add_key(table: &mut Table, create: &CreateTable) -> Bound<()> {
-    let of_columns = create.schema.columns.iter().filter_map(|column| {
+/// Declares the primary key, if there is one.
+pub(super) fn add_key(table: &mut Table, columns: &[ColumnDef], constraints: &[KeyConstraint]) -> Bound<()> {
+    let of_columns = columns.iter().filter_map(|column| {
         column.constraint.as_ref().map(|constraint| (constraint, vec![column.name.clone()]))
     });
-    let of_table =
-        create.schema.constraints.iter().map(|constraint| (constraint, constraint.columns.clone()));
+    let of_table = constraints.iter().map(|constraint| (constraint, constraint.columns.clone()));
     let keys: Vec<(&KeyConstraint, Vec<ast::Ident>)> = of_columns.chain(of_table).collect();
     let Some((constraint, columns)) = keys.first() else { return Ok(()) };
     if let Some((second, _)) = keys.get(1) {
@@ -208,6 +228,7 @@ fn add_key(table: &mut Table, create: &CreateTable) -> Bound<()> {
             ));
     }
     table.primary_key.clear();
+    table.primary_key_name = constraint.name.as_ref().map(|name| name.value.clone());
     for name in columns {
         let column = table.columns.iter_mut().find(|column| column.name == name.value).ok_or_else(|| {
             Diagnostic::new(

@@ -10,7 +10,7 @@ impl Session {
     pub(super) fn create_view(&mut self, create: &CreateView) -> Bound<()> {
         let key = self.catalog.key(&create.name)?;
         if self.catalog.has(&key, create.temporary) && !create.or_replace {
-            return already_exists(create.if_not_exists, create.name.span(), "table or view", &key);
+            return already_exists(create.if_not_exists, create.name.span(), "table or view", &key.name);
         }
         let mut binder = Binder::new(self);
         let relation = binder.bind_query(&create.query)?;
@@ -29,7 +29,8 @@ impl Session {
             }
         };
         let view = View {
-            name: key.clone(),
+            name: key.name.clone(),
+            home: self.catalog.current().clone(),
             columns,
             query: create.query.clone(),
             comment: create.comment.as_ref().map(|text| text.value.clone()),

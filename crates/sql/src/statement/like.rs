@@ -11,7 +11,7 @@ use tidemill_types::Options;
 
 /// The part of the source table that is taken over.
 pub(super) fn base(session: &Session, like: &TableLike) -> Bound<Table> {
-    let CatalogEntry::Table(source) = session.catalog.lookup(&like.source)? else {
+    let CatalogEntry::Table(source) = session.catalog.lookup(&like.source, session.catalog.current())? else {
         return Err(Diagnostic::new(like.source.span(), "LIKE takes a table, not a view"));
     };
     let mut table = source.clone();

@@ -1,28 +1,46 @@
 //! SHOW: lists, and CREATE statements of tables and views.
 
 use super::Rows;
-use crate::ast::{ObjectKind, Show, ShowLike, ShowWhat};
+use crate::ast::{ObjectKind, ObjectName, PartitionValue, Show, ShowLike, ShowWhat};
 use crate::bind::{Bound, unsupported};
-use crate::catalog::{
-    CATALOG_DEFAULT, CatalogEntry, Column, ColumnKind, DATABASE_DEFAULT, Session, Table, View,
-};
+use crate::catalog::{CatalogEntry, Column, ColumnKind, DatabasePath, ObjectPath, Session, Table, View};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use crate::unparse::{unparse_expr, unparse_query};
+use std::collections::BTreeMap;
+use tidemill_types::Options;
 
 impl Session {
     pub(super) fn show(&self, show: &Show, span: Span) -> Bound<Rows> {
+        let home = |name: &Option<ObjectName>| match name {
+            Some(name) => self.existing_database(name),
+            None => Ok(self.catalog.current().clone()),
+        };
         let (column, names) = match &show.what {
-            ShowWhat::Tables => ("table name", self.catalog.names()),
-            ShowWhat::Views => ("view name", self.views()),
+            ShowWhat::Tables => ("table name", self.catalog.names_in(&home(&show.from)?)),
+            ShowWhat::Views => ("view name", self.views(&home(&show.from)?)),
             ShowWhat::Functions { user: false } => ("function name", self.function_names()),
             ShowWhat::Functions { user: true } => ("function name", Vec::new()),
-            ShowWhat::Catalogs => ("catalog name", vec![CATALOG_DEFAULT.to_string()]),
-            ShowWhat::CurrentCatalog => ("current catalog name", vec![CATALOG_DEFAULT.to_string()]),
-            ShowWhat::Databases => ("database name", vec![DATABASE_DEFAULT.to_string()]),
-            ShowWhat::CurrentDatabase => ("current database name", vec![DATABASE_DEFAULT.to_string()]),
+            ShowWhat::Catalogs => ("catalog name", self.catalog.catalog_names()),
+            ShowWhat::CurrentCatalog => {
+                ("current catalog name", vec![self.catalog.current().catalog.clone()])
+            }
+            ShowWhat::Databases => ("database name", self.database_names(show.from.as_ref())?),
+            ShowWhat::CurrentDatabase => {
+                ("current database name", vec![self.catalog.current().database.clone()])
+            }
             ShowWhat::Create { kind, name } => ("result", vec![self.show_create(*kind, name)?]),
-            _ => return Err(unsupported(span, "this form of SHOW")),
+            ShowWhat::Partitions { table, partition } => {
+                ("partition name", self.partition_names(table, partition)?)
+            }
+            ShowWhat::Columns => return self.show_columns(show, span),
+            ShowWhat::Modules { full: false } => ("module name", vec!["core".to_string()]),
+            ShowWhat::Modules { full: true } => return Ok(full_modules()),
+            ShowWhat::Jars => ("jars", Vec::new()),
+            ShowWhat::Procedures => ("procedure name", Vec::new()),
+            ShowWhat::Models => ("model name", Vec::new()),
+            ShowWhat::MaterializedTables => ("materialized table name", Vec::new()),
+            ShowWhat::Jobs => return Err(unsupported(span, "SHOW JOBS")),
         };
         let mut rows = Rows::new(&[column]);
         for name in names.into_iter().filter(|name| show.like.as_ref().is_none_or(|like| matches(like, name)))
@@ -32,9 +50,64 @@ impl Session {
         Ok(rows)
     }
 
-    fn views(&self) -> Vec<String> {
-        let is_view = |name: &String| matches!(self.catalog.get(name), Some(CatalogEntry::View(_)));
-        self.catalog.names().into_iter().filter(is_view).collect()
+    fn show_columns(&self, show: &Show, span: Span) -> Bound<Rows> {
+        let table = show.from.as_ref();
+        let table = table.ok_or_else(|| Diagnostic::new(span, "SHOW COLUMNS needs FROM and a table"))?;
+        let mut rows = self.describe_table(table)?;
+        if let Some(like) = &show.like {
+            rows.rows.retain(|row| row[0].as_ref().is_some_and(|name| matches(like, name)));
+        }
+        Ok(rows)
+    }
+
+    fn views(&self, home: &DatabasePath) -> Vec<String> {
+        let is_view = |name: &String| {
+            matches!(self.catalog.get(&home.object(name.as_str())), Some(CatalogEntry::View(_)))
+        };
+        self.catalog.names_in(home).into_iter().filter(is_view).collect()
+    }
+
+    fn database_names(&self, catalog: Option<&ObjectName>) -> Bound<Vec<String>> {
+        let current = &self.catalog.current().catalog;
+        let (name, span) = match catalog {
+            Some(catalog) => (&catalog.last().value, catalog.span()),
+            None => (current, Span::default()),
+        };
+        Ok(self.catalog.space(name, span)?.databases.keys().cloned().collect())
+    }
+
+    /// `p=v/q=w` for each declared partition that has the given values.
+    fn partition_names(&self, table: &ObjectName, wanted: &[PartitionValue]) -> Bound<Vec<String>> {
+        let entry = self.catalog.lookup(table, self.catalog.current())?;
+        let declared = match entry {
+            CatalogEntry::Table(declared) if !declared.partition_by.is_empty() => declared,
+            _ => {
+                let message = format!("'{}' is not partitioned", table.last().value);
+                return Err(Diagnostic::new(table.span(), message));
+            }
+        };
+        let wanted = super::alter_partitions::partition(declared, wanted)?;
+        let fits = |partition: &&BTreeMap<String, String>| {
+            wanted.iter().all(|(column, value)| partition.get(column) == Some(value))
+        };
+        let name = |partition: &BTreeMap<String, String>| {
+            let parts = declared
+                .partition_by
+                .iter()
+                .filter_map(|column| partition.get(column).map(|value| format!("{column}={value}")));
+            parts.collect::<Vec<_>>().join("/")
+        };
+        Ok(declared.partitions.iter().filter(fits).map(name).collect())
+    }
+
+    fn create_catalog_text(&self, name: &ObjectName) -> Bound<String> {
+        let space = self.catalog.space(&name.last().value, name.span())?;
+        let mut out = format!("CREATE CATALOG {}\n", quoted(&name.last().value));
+        if let Some(comment) = &space.comment {
+            out.push_str(&format!("COMMENT {}\n", text(comment)));
+        }
+        out.push_str(&with_options(&space.options));
+        Ok(out)
     }
 
     fn function_names(&self) -> Vec<String> {
@@ -48,10 +121,14 @@ impl Session {
         names
     }
 
-    fn show_create(&self, kind: ObjectKind, name: &crate::ast::ObjectName) -> Bound<String> {
-        match (kind, self.catalog.lookup(name)?) {
+    fn show_create(&self, kind: ObjectKind, name: &ObjectName) -> Bound<String> {
+        if kind == ObjectKind::Catalog {
+            return self.create_catalog_text(name);
+        }
+        let path = self.catalog.key(name)?;
+        match (kind, self.catalog.lookup(name, self.catalog.current())?) {
             (ObjectKind::Table, CatalogEntry::Table(table)) => Ok(create_table(table)),
-            (ObjectKind::View, CatalogEntry::View(view)) => Ok(create_view(view)),
+            (ObjectKind::View, CatalogEntry::View(view)) => Ok(create_view(view, &path)),
             (_, entry) => {
                 Err(Diagnostic::new(name.span(), format!("'{}' is a {}", name.last().value, entry.kind()))
                     .with_hint(format!("write SHOW CREATE {}", entry.kind().to_uppercase())))
@@ -89,8 +166,24 @@ fn text(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
 }
 
-fn full_name(name: &str) -> String {
-    format!("`{CATALOG_DEFAULT}`.`{DATABASE_DEFAULT}`.{}", quoted(name))
+fn full_name(path: &ObjectPath) -> String {
+    format!("{}.{}.{}", quoted(&path.home.catalog), quoted(&path.home.database), quoted(&path.name))
+}
+
+fn full_modules() -> Rows {
+    let mut rows = Rows::new(&["module name", "used"]);
+    rows.push(vec![Some("core".into()), Some("true".into())]);
+    rows
+}
+
+/// `WITH (..)` with each option on a line.
+fn with_options(options: &Options) -> String {
+    let options: Vec<String> = options
+        .0
+        .iter()
+        .map(|(key, value)| format!("{} = {}", text(key), text(&masked(key, value))))
+        .collect();
+    format!("WITH (\n  {}\n)\n", options.join(",\n  "))
 }
 
 fn create_table(table: &Table) -> String {
@@ -104,12 +197,12 @@ fn create_table(table: &Table) -> String {
     }
     if !table.primary_key.is_empty() {
         let columns: Vec<String> = table.primary_key.iter().map(|name| quoted(name)).collect();
-        let name = format!("PK_{}", table.primary_key.join("_"));
+        let name = super::alter_table::constraint_name(table);
         parts.push(format!("CONSTRAINT {} PRIMARY KEY ({}) NOT ENFORCED", quoted(&name), columns.join(", ")));
     }
     let temporary = if table.temporary { "TEMPORARY " } else { "" };
     let mut out =
-        format!("CREATE {temporary}TABLE {} (\n  {}\n)", full_name(&table.name), parts.join(",\n  "));
+        format!("CREATE {temporary}TABLE {} (\n  {}\n)", full_name(&table.path()), parts.join(",\n  "));
     if let Some(comment) = &table.comment {
         out.push_str(&format!("\nCOMMENT {}", text(comment)));
     }
@@ -117,13 +210,8 @@ fn create_table(table: &Table) -> String {
         let columns: Vec<String> = table.partition_by.iter().map(|name| quoted(name)).collect();
         out.push_str(&format!("\nPARTITIONED BY ({})", columns.join(", ")));
     }
-    let options: Vec<String> = table
-        .options
-        .0
-        .iter()
-        .map(|(key, value)| format!("{} = {}", text(key), text(&masked(key, value))))
-        .collect();
-    out.push_str(&format!("\nWITH (\n  {}\n)\n", options.join(",\n  ")));
+    out.push('\n');
+    out.push_str(&with_options(&table.options));
     out
 }
 
@@ -159,12 +247,12 @@ fn type_text(column: &Column) -> String {
     }
 }
 
-fn create_view(view: &View) -> String {
+fn create_view(view: &View, path: &ObjectPath) -> String {
     let columns: Vec<String> = view.columns.iter().map(|name| format!("  {}", quoted(name))).collect();
     let temporary = if view.temporary { "TEMPORARY " } else { "" };
     format!(
         "CREATE {temporary}VIEW {} (\n{}\n)\nAS {}\n",
-        full_name(&view.name),
+        full_name(path),
         columns.join(",\n"),
         unparse_query(&view.query)
     )
