@@ -27,6 +27,8 @@ pub(crate) fn open(url: &Url) -> Result<Location> {
     let store = match stores.get(&bucket) {
         Some(store) => store.clone(),
         None => {
+            // TLS needs to be told which cryptography to use; whoever comes first in this process tells it.
+            let _ = rustls::crypto::ring::default_provider().install_default();
             let opened = parse_url_opts(url, std::env::vars());
             let (store, _) = opened.map_err(|error| failed(&format!("open '{url}'"), error))?;
             let store: Arc<dyn ObjectStore> = Arc::from(store);
