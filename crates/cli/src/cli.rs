@@ -1,6 +1,6 @@
 //! The flags, as clap reads them. What they mean is in `session`, `commands` and `output`.
 
-use crate::commands::{check, completions, explain, run, sql};
+use crate::commands::{check, checkpoints, completions, explain, run, sql};
 use crate::generate::GenerateArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -36,6 +36,7 @@ pub(crate) enum Command {
     Explain(explain::ExplainArgs),
     Sql(sql::SqlArgs),
     Generate(GenerateArgs),
+    Checkpoints(checkpoints::CheckpointsArgs),
     Completions(completions::CompletionsArgs),
 }
 

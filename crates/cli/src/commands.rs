@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod check;
+pub(crate) mod checkpoints;
 pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod run;
@@ -17,6 +18,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Explain(args) => explain::run(args),
         Command::Sql(args) => sql::run(args),
         Command::Generate(args) => crate::generate::run(args),
+        Command::Checkpoints(args) => checkpoints::run(args),
         Command::Completions(args) => completions::run(args),
     }
 }

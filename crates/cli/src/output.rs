@@ -73,3 +73,15 @@ pub(crate) fn answer(format: Format, batch: &ResultBatch) -> Result<()> {
     printer.print(batch)?;
     printer.finish()
 }
+
+/// Prints a table of texts; each column has a name and may be aligned to the right.
+pub(crate) fn table(columns: &[(&str, bool)], rows: Vec<Vec<String>>) -> Result<()> {
+    let column = |&(name, numeric): &(&str, bool)| ResultColumn {
+        name: name.to_owned(),
+        data_type: String::new(),
+        numeric,
+    };
+    let mut printer = table::TablePrinter::held(io::stdout(), columns.iter().map(column).collect());
+    printer.print_text(rows)?;
+    Ok(printer.finish()?)
+}

@@ -5,7 +5,7 @@ mod numbers;
 mod progress_line;
 mod summary;
 
-pub(crate) use numbers::count;
+pub(crate) use numbers::{bytes, count, grouped};
 pub(crate) use progress_line::ProgressLine;
 
 use std::io::{self, Write};

@@ -3,6 +3,7 @@
 //! API boundary: command line and server see only this crate. What goes in and out is text and plain data.
 //! Invariant: knows no concrete connector or function; the composition root hands them in.
 
+mod checkpoints;
 mod engine;
 mod error;
 mod job;
@@ -13,6 +14,10 @@ mod script;
 mod supervisor;
 mod variables;
 
+pub use checkpoints::{
+    CheckpointCheck, CheckpointDetails, CheckpointRow, Checkpoints, PreparedDetails, SourceDetails,
+    TableDetails,
+};
 pub use engine::{Engine, EngineOptions, OnBadRecord, Started};
 pub use error::EngineError;
 pub use job::{JobProgress, JobSummary, OperatorRow, RunningJob, StopHandle};

@@ -72,9 +72,9 @@ async fn damage_makes_it_fall_back_and_say_so() {
     bytes[last] ^= 1;
     std::fs::write(&file, bytes).unwrap();
 
-    let report = store.verify(4).await.unwrap();
+    let report = store.verify(4).await.unwrap().unwrap();
     assert_eq!(report.damages.len(), 1);
-    assert!(store.verify(3).await.unwrap().is_good());
+    assert!(store.verify(3).await.unwrap().unwrap().is_good());
     let loaded = store.load().await.unwrap().unwrap();
     assert_eq!((loaded.manifest.epoch, loaded.next_epoch), (3, 5));
     assert_eq!(support::contents(&loaded), before);
@@ -107,7 +107,7 @@ async fn retention_keeps_what_kept_checkpoints_need() {
         let epochs: Vec<u64> = list.iter().map(|info| info.epoch).collect();
         assert_eq!(epochs, (epoch.max(2) - 1..=epoch).collect::<Vec<_>>());
         for epoch in epochs {
-            assert!(store.verify(epoch).await.unwrap().is_good());
+            assert!(store.verify(epoch).await.unwrap().unwrap().is_good());
         }
         let loaded = folder.job("j").unwrap().load().await.unwrap().unwrap();
         assert_eq!(support::contents(&loaded), model.contents());
@@ -124,7 +124,7 @@ async fn retention_leaves_an_epoch_under_way_alone() {
     store.retain(1).await.unwrap();
     model.adopt(&changes(0..2, 3), segment);
     store.publish(&model.manifest("j", 3)).await.unwrap();
-    assert!(store.verify(3).await.unwrap().is_good());
+    assert!(store.verify(3).await.unwrap().unwrap().is_good());
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ async fn checkpoints_come_back_and_old_ones_go() {
     assert_eq!(contents(&loaded), model.contents());
     let epochs: Vec<u64> = store.list().await.unwrap().iter().map(|info| info.epoch).collect();
     assert_eq!(epochs, [5, 6]);
-    assert!(store.verify(5).await.unwrap().is_good());
+    assert!(store.verify(5).await.unwrap().unwrap().is_good());
     assert_eq!(folder.jobs().await.unwrap(), ["orders / 1"]);
 }
 

@@ -53,6 +53,14 @@ impl<W: Write> TablePrinter<W> {
         self.rows(cells(batch))
     }
 
+    /// Prints rows of text that are no changes.
+    pub(crate) fn print_text(&mut self, rows: Vec<Vec<String>>) -> io::Result<()> {
+        let row = |row: Vec<String>| {
+            std::iter::once("+I".to_owned()).chain(row.into_iter().map(visible)).collect::<Vec<_>>()
+        };
+        self.rows(rows.into_iter().map(row).collect())
+    }
+
     fn rows(&mut self, rows: Vec<Vec<String>>) -> io::Result<()> {
         if rows.is_empty() {
             return Ok(());

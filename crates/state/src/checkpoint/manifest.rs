@@ -65,6 +65,7 @@ pub struct TableState {
     /// The name of the table within the operator.
     pub table: String,
     /// The layout of its rows; see [`crate::StateTable::schema_id`].
+    #[serde(with = "super::segment::hex")]
     pub schema: u64,
     /// How many rows it has, over all tasks.
     pub rows: u64,

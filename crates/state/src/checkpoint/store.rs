@@ -157,6 +157,11 @@ impl CheckpointStore {
             let written_bytes = files.data.get(&epoch).copied().unwrap_or_default();
             all.push(CheckpointInfo { epoch, written_bytes, manifest });
         }
+        if all.iter().any(|info| info.manifest.is_err()) {
+            // A run that goes on may have deleted it meanwhile.
+            let left = self.files().await?.manifests;
+            all.retain(|info| left.contains_key(&info.epoch));
+        }
         Ok(all)
     }
 

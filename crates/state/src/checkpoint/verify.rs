@@ -1,6 +1,7 @@
 //! Checks every byte of a checkpoint and says what is damaged.
 
 use super::CheckpointStore;
+use super::store::Files;
 use futures_util::TryStreamExt;
 use tidemill_types::Result;
 
@@ -26,6 +27,15 @@ pub struct Damage {
     pub reason: String,
 }
 
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.table {
+            Some((operator, table)) => write!(f, "{} (table '{table}' of '{operator}')", self.reason),
+            None => f.write_str(&self.reason),
+        }
+    }
+}
+
 impl VerifyReport {
     /// Whether nothing is wrong.
     pub fn is_good(&self) -> bool {
@@ -35,10 +45,22 @@ impl VerifyReport {
 
 impl CheckpointStore {
     /// Reads everything that a checkpoint names and compares it with its checksums.
-    pub async fn verify(&self, epoch: u64) -> Result<VerifyReport> {
+    /// None: there is no such checkpoint, or it went while it was read.
+    pub async fn verify(&self, epoch: u64) -> Result<Option<VerifyReport>> {
         let files = self.files().await?;
+        if !files.manifests.contains_key(&epoch) {
+            return Ok(None);
+        }
+        match self.verify_files(epoch, &files).await {
+            Ok(report) if report.is_good() => Ok(Some(report)),
+            _ if !self.files().await?.manifests.contains_key(&epoch) => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    async fn verify_files(&self, epoch: u64, files: &Files) -> Result<VerifyReport> {
         let mut report = VerifyReport { epoch, ..VerifyReport::default() };
-        let manifest = match self.read_manifest(epoch, &files).await? {
+        let manifest = match self.read_manifest(epoch, files).await? {
             Ok((manifest, _)) => manifest,
             Err(reason) => {
                 report.damages.push(Damage { table: None, reason });
