@@ -70,6 +70,7 @@ impl Operator for ChangelogNormalize {
         if chunk.rows > 0 {
             self.keys.encode(&chunk);
             self.codec.encode(&chunk);
+            self.table.load(&self.keys.encoded);
         }
         let mut marks = chunk.marks.iter().peekable();
         for row in 0..chunk.rows {

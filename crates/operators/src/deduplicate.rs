@@ -99,6 +99,7 @@ impl Deduplicate {
         while self.waiting.first().is_some_and(|(time, _)| *time <= watermark)
             && let Some((_, key)) = self.waiting.pop_first()
         {
+            self.table.load_one(&key);
             if let Some((_, row)) = self.table.get(&key, &[]).and_then(split) {
                 self.changes.push(RowKind::Insert, row, 1);
             }
@@ -110,6 +111,7 @@ impl Deduplicate {
     fn on_rows(&mut self, chunk: &Chunk, mut watermark: i64, out: &mut Output) -> Result<()> {
         self.keys.encode(chunk);
         self.codec.encode(chunk);
+        self.table.load(&self.keys.encoded);
         let times = if self.rowtime() { time_values(chunk, self.plan.time_column)? } else { &[] };
         let mut late = Vec::new();
         let mut marks = chunk.marks.iter().peekable();
@@ -166,11 +168,10 @@ impl Operator for Deduplicate {
     fn on_restored(&mut self) -> Result<()> {
         self.waiting.clear();
         if self.rowtime() && !self.plan.keep_last {
-            for key in self.table.keys() {
-                if let Some((time, _)) = self.table.get(&key, &[]).and_then(split) {
-                    self.waiting.insert((time, key));
-                }
-            }
+            let waiting = &mut self.waiting;
+            self.table.for_each(|key, _, row| {
+                waiting.extend(split(row).map(|(time, _)| (time, key.into())));
+            });
         }
         Ok(())
     }

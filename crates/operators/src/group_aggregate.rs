@@ -174,11 +174,17 @@ impl GroupAggregate {
                 &mut self.slots,
             );
         }
-        let slots: Vec<u32> = self.table.slots().collect();
-        for slots in slots.chunks(FINAL_ROWS) {
-            let mut columns = self.keys.decode(slots.iter().map(|&slot| self.table.key(slot)));
-            columns.extend(self.aggregates.finish(&self.table.values, slots)?);
-            out.emit(Chunk::new(columns, slots.len()));
+        loop {
+            let slots = self.table.more_slots();
+            if slots.is_empty() {
+                break;
+            }
+            for slots in slots.chunks(FINAL_ROWS) {
+                let mut columns = self.keys.decode(slots.iter().map(|&slot| self.table.key(slot)));
+                columns.extend(self.aggregates.finish(&self.table.values, slots)?);
+                out.emit(Chunk::new(columns, slots.len()));
+            }
+            slots.into_iter().for_each(|slot| self.table.remove(slot));
         }
         self.table.clear();
         Ok(())

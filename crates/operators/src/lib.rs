@@ -39,4 +39,4 @@ pub use build::{JobInfo, build};
 pub use local_window_aggregate::{
     LocalPhase, LocalWindowAggregatePlan, build_global, build_local, local_phase,
 };
-pub use operator::{Operator, OperatorContext, Output, RowCounters, deliver};
+pub use operator::{Operator, OperatorContext, Output, RowCounters, deliver, set_budget, tend};

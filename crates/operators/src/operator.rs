@@ -8,7 +8,7 @@
 //! Invariant: after each call `input = forwarded + absorbed + filtered + late + bad + buffered`; what comes
 //! out is counted apart.
 
-use tidemill_state::StateTable;
+use tidemill_state::{MemoryBudget, StateTable};
 use tidemill_types::{Chunk, Result};
 
 /// One running operator of one task.
@@ -149,5 +149,16 @@ pub fn deliver(
     out.rows.input += chunk.rows as u64;
     operator.on_chunk(port, chunk, ctx, out)?;
     debug_assert!(out.rows.balanced(), "every row is accounted for: {:?}", out.rows);
-    Ok(())
+    tend(operator)
+}
+
+/// Lets the tables of an operator see to their memory, and tells what went wrong with rows that are on disk. To be
+/// done after each call and after each checkpoint, before what it gave goes on; [`deliver`] does it.
+pub fn tend(operator: &mut dyn Operator) -> Result<()> {
+    operator.tables().into_iter().try_for_each(|(_, table)| table.tend())
+}
+
+/// Sets how much memory the tables of an operator may take together with others.
+pub fn set_budget(operator: &mut dyn Operator, budget: &MemoryBudget) {
+    operator.tables().into_iter().for_each(|(_, table)| table.set_budget(budget));
 }

@@ -3,24 +3,17 @@
 //! Invariant: a sort key ends with the number of the row's arrival, so that equal rows rank in the order of
 //! their arrival; the numbers go on rising after a restart.
 
-use std::collections::HashMap;
 use tidemill_state::{OrderedTable, SharedValue};
 
-/// Rows in order with their number for each key.
+/// Rows in order. The rows of a key must be loaded into the table before they are read.
 pub(crate) struct RankedRows {
     pub(crate) table: OrderedTable,
     pub(crate) arrivals: SharedValue,
-    /// Derived from the table.
-    sizes: HashMap<Box<[u8]>, u64>,
 }
 
 impl RankedRows {
     pub(crate) fn new(key_groups: u32) -> Self {
-        RankedRows {
-            table: OrderedTable::new(key_groups),
-            arrivals: SharedValue::new(0),
-            sizes: HashMap::new(),
-        }
+        RankedRows { table: OrderedTable::new(key_groups), arrivals: SharedValue::new(0) }
     }
 
     /// Ends a sort key with the number of this arrival.
@@ -32,27 +25,15 @@ impl RankedRows {
     }
 
     pub(crate) fn size(&self, key: &[u8]) -> u64 {
-        self.sizes.get(key).copied().unwrap_or(0)
+        self.table.rows_of(key) as u64
     }
 
     pub(crate) fn insert(&mut self, key: &[u8], sort_key: &[u8], row: &[u8]) {
         self.table.insert(key, sort_key, row);
-        match self.sizes.get_mut(key) {
-            Some(size) => *size += 1,
-            None => drop(self.sizes.insert(key.into(), 1)),
-        }
     }
 
     pub(crate) fn remove(&mut self, key: &[u8], sort_key: &[u8]) {
-        if self.table.remove(key, sort_key).is_none() {
-            return;
-        }
-        if let Some(size) = self.sizes.get_mut(key) {
-            *size -= 1;
-            if *size == 0 {
-                self.sizes.remove(key);
-            }
-        }
+        self.table.remove(key, sort_key);
     }
 
     /// The row that ranks last.
@@ -95,14 +76,5 @@ impl RankedRows {
     /// Drops all rows of a key.
     pub(crate) fn drop_key(&mut self, key: &[u8]) {
         self.trim(key, 0);
-    }
-
-    /// Counts anew what the table holds.
-    pub(crate) fn on_restored(&mut self) {
-        self.sizes.clear();
-        for key in self.table.keys() {
-            let rows = self.table.range(&key).count() as u64;
-            self.sizes.insert(key, rows);
-        }
     }
 }

@@ -77,6 +77,7 @@ impl RegularJoin {
     fn on_rows(&mut self, port: usize, chunk: &Chunk, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
         self.sides.iter_mut().for_each(|side| side.table.expire(ctx.now_ms));
         self.sides[port].encode(chunk);
+        self.load(port);
         let mut start = 0;
         while start < chunk.rows {
             let (end, pairs) = self.candidates(port, start, chunk.rows, ctx.now_ms);
@@ -96,6 +97,15 @@ impl RegularJoin {
             start = end;
         }
         Ok(())
+    }
+
+    /// Brings back what the rows of the chunk meet and what they change.
+    fn load(&mut self, port: usize) {
+        let [left, right] = &mut self.sides;
+        let (own, other) = if port == 0 { (left, right) } else { (right, left) };
+        let (keys, hashes) = own.keys();
+        other.table.load(keys, hashes);
+        own.load();
     }
 
     /// The pairs of rows from `start` on, until they are many; and the row behind the last.
@@ -214,6 +224,23 @@ impl RegularJoin {
             .collect()
     }
 
+    fn emit_unmatched(&self, port: usize, out: &mut Output) {
+        let left = port == 0;
+        let unmatched = self.sides[port].unmatched();
+        for ids in unmatched.chunks(PAIRS) {
+            let own = self.sides[port].decode(ids);
+            let mut columns = Vec::with_capacity(own.len());
+            if self.kind.left_only() || left {
+                columns.extend(own);
+                columns.extend(if self.kind.left_only() { Vec::new() } else { self.nulls(1, ids.len()) });
+            } else {
+                columns.extend(self.nulls(0, ids.len()));
+                columns.extend(own);
+            }
+            out.emit(Chunk::new(columns, ids.len()));
+        }
+    }
+
     /// Gives the rows that found no match, at the end of a batch job.
     fn emit_final(&mut self, out: &mut Output) {
         for port in 0..2 {
@@ -221,18 +248,11 @@ impl RegularJoin {
             if !(self.kind.keeps(left) || self.kind == JoinKind::Anti && left) {
                 continue;
             }
-            let unmatched = self.sides[port].unmatched();
-            for ids in unmatched.chunks(PAIRS) {
-                let own = self.sides[port].decode(ids);
-                let mut columns = Vec::with_capacity(own.len());
-                if self.kind.left_only() || left {
-                    columns.extend(own);
-                    columns.extend(if self.kind.left_only() { Vec::new() } else { self.nulls(1, ids.len()) });
-                } else {
-                    columns.extend(self.nulls(0, ids.len()));
-                    columns.extend(own);
+            loop {
+                self.emit_unmatched(port, out);
+                if !self.sides[port].table.next_part() {
+                    break;
                 }
-                out.emit(Chunk::new(columns, ids.len()));
             }
         }
         self.sides.iter_mut().for_each(|side| side.table.clear());

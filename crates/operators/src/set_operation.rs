@@ -23,7 +23,6 @@ pub struct SetOperation {
     plan: SetOperationPlan,
     keys: Keys,
     table: GroupTable,
-    next_expiry: i64,
     slots: Vec<u32>,
 }
 
@@ -34,21 +33,13 @@ impl SetOperation {
             plan,
             keys: whole_rows(input),
             table: GroupTable::new(&[CellKind::I64, CellKind::I64], 0, plan.ttl_ms, job.key_groups),
-            next_expiry: i64::MIN,
             slots: Vec::new(),
-        }
-    }
-
-    fn expire(&mut self, now_ms: i64) {
-        if self.plan.ttl_ms > 0 && now_ms >= self.next_expiry {
-            self.table.expire(now_ms);
-            self.next_expiry = now_ms.saturating_add(self.plan.ttl_ms / 2 + 1);
         }
     }
 
     /// Counts the rows of one side and gives the changes; they have the columns of their rows.
     fn on_rows(&mut self, port: usize, chunk: &Chunk, now_ms: i64) -> Chunk {
-        self.expire(now_ms);
+        self.table.expire(now_ms);
         self.keys.encode(chunk);
         self.table.resolve(&self.keys.encoded, &self.keys.hashes, now_ms, &mut self.slots);
         let (mut rows, mut kinds) = (Vec::new(), Vec::new());
@@ -81,12 +72,19 @@ impl SetOperation {
 
     /// Gives all rows at the end of a batch job.
     fn emit_final(&mut self, out: &mut Output) {
-        let copies_of = |slot: u32| copies(&self.plan, &self.table.values, slot) as usize;
-        let slots: Vec<u32> =
-            self.table.slots().flat_map(|slot| std::iter::repeat_n(slot, copies_of(slot))).collect();
-        for slots in slots.chunks(FINAL_ROWS) {
-            let columns = self.keys.decode(slots.iter().map(|&slot| self.table.key(slot)));
-            out.emit(Chunk::new(columns, slots.len()));
+        loop {
+            let held = self.table.more_slots();
+            if held.is_empty() {
+                break;
+            }
+            let copies_of = |slot: u32| copies(&self.plan, &self.table.values, slot) as usize;
+            let slots: Vec<u32> =
+                held.iter().flat_map(|&slot| std::iter::repeat_n(slot, copies_of(slot))).collect();
+            for slots in slots.chunks(FINAL_ROWS) {
+                let columns = self.keys.decode(slots.iter().map(|&slot| self.table.key(slot)));
+                out.emit(Chunk::new(columns, slots.len()));
+            }
+            held.into_iter().for_each(|slot| self.table.remove(slot));
         }
         self.table.clear();
     }

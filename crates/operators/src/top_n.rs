@@ -134,6 +134,8 @@ impl TopN {
         self.keys.encode(chunk);
         self.codec.encode(chunk);
         self.order.encode(chunk, &self.input);
+        self.rows.table.load(&self.keys.encoded);
+        self.ends.load(&self.keys.encoded);
         let mut marks = chunk.marks.iter().peekable();
         for row in 0..chunk.rows {
             while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
@@ -158,21 +160,26 @@ impl TopN {
     fn emit_final(&mut self, out: &mut Output) {
         let ranks = &self.plan.ranks;
         let (mut changes, mut held) = (std::mem::take(&mut self.changes), 0);
-        for key in self.rows.table.keys() {
-            let end = self.ends.get(&key, &[]).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-            let end = end.map_or(ranks.end, u64::from_be_bytes);
-            for (rank, row) in (ranks.start..).zip(self.rows.rows(&key, ranks.start - 1, end)) {
-                changes.push(RowKind::Insert, row, rank);
-                held += 1;
-                if held == FINAL_ROWS {
-                    std::mem::take(&mut changes).finish(&self.codec, ranks.rank, out);
-                    held = 0;
+        loop {
+            for key in self.rows.table.keys() {
+                self.ends.load_one(&key);
+                let end = self.ends.get(&key, &[]).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+                let end = end.map_or(ranks.end, u64::from_be_bytes);
+                for (rank, row) in (ranks.start..).zip(self.rows.rows(&key, ranks.start - 1, end)) {
+                    changes.push(RowKind::Insert, row, rank);
+                    held += 1;
+                    if held == FINAL_ROWS {
+                        std::mem::take(&mut changes).finish(&self.codec, ranks.rank, out);
+                        held = 0;
+                    }
                 }
+            }
+            if !self.rows.table.next_part() {
+                break;
             }
         }
         self.changes = changes;
         self.rows.table.clear();
-        self.rows.on_restored();
         self.ends.clear();
     }
 }
@@ -273,10 +280,5 @@ impl Operator for TopN {
 
     fn tables(&mut self) -> Vec<(&'static str, &mut dyn StateTable)> {
         vec![("rows", &mut self.rows.table), ("arrivals", &mut self.rows.arrivals), ("ends", &mut self.ends)]
-    }
-
-    fn on_restored(&mut self) -> Result<()> {
-        self.rows.on_restored();
-        Ok(())
     }
 }

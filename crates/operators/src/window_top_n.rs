@@ -57,6 +57,7 @@ impl WindowTopN {
             && let Some((_, key)) = self.open.pop_first()
         {
             let ranks = &self.plan.ranks;
+            self.rows.table.load_one(&key);
             for (rank, row) in (ranks.start..).zip(self.rows.rows(&key, ranks.start - 1, ranks.end)) {
                 self.changes.push(RowKind::Insert, row, rank);
             }
@@ -68,6 +69,7 @@ impl WindowTopN {
         self.keys.encode(chunk);
         self.codec.encode(chunk);
         self.order.encode(chunk, &self.input);
+        self.rows.table.load(&self.keys.encoded);
         let ends = time_values(chunk, self.plan.window_end)?;
         let (mut late, mut sort_key) = (Vec::new(), Vec::new());
         let mut marks = chunk.marks.iter().peekable();
@@ -152,15 +154,21 @@ impl Operator for WindowTopN {
     }
 
     fn on_restored(&mut self) -> Result<()> {
-        self.rows.on_restored();
         self.open.clear();
-        for key in self.rows.table.keys() {
-            if let Some((_, row)) = self.rows.last(&key) {
-                let columns = self.codec.decode([row]);
-                let chunk = Chunk::new(columns, 1);
-                self.open.insert((time_values(&chunk, self.plan.window_end)?[0], key));
+        let WindowTopN { rows, open, codec, plan, .. } = self;
+        let (mut last, mut done) = (Vec::new(), Ok(()));
+        // The rows of a key come together and have one end.
+        rows.table.for_each(|key, _, row| {
+            if (last == key && !open.is_empty()) || done.is_err() {
+                return;
             }
-        }
-        Ok(())
+            last = key.to_vec();
+            let chunk = Chunk::new(codec.decode([row]), 1);
+            match time_values(&chunk, plan.window_end) {
+                Ok(ends) => open.extend([(ends[0], key.into())]),
+                Err(error) => done = Err(error),
+            }
+        });
+        done
     }
 }

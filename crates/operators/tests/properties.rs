@@ -162,6 +162,9 @@ proptest! {
     ) {
         let (rows, marks) = rows_and_marks(&steps);
         let mut driver = Driver::new(Plan::WindowAggregate(window_plan(kind.clone(), wide)), input());
+        if chunk_rows % 2 == 0 {
+            driver = driver.with_little_memory();
+        }
         feed_in_chunks(&mut driver, &rows, &marks, chunk_rows, restart);
         driver.feed(&[], &[(0, WATERMARK_MAX)]);
         let (expected, late) = naive(&kind, &rows, &marks, wide);
@@ -221,6 +224,9 @@ proptest! {
         let (rows, marks) = rows_and_marks(&steps);
         let kind = WindowKind::Session { gap, partition: vec![0] };
         let mut driver = Driver::new(Plan::WindowAggregate(window_plan(kind, true)), input());
+        if chunk_rows % 2 == 0 {
+            driver = driver.with_little_memory();
+        }
         feed_in_chunks(&mut driver, &rows, &marks, chunk_rows, restart);
         driver.feed(&[], &[(0, WATERMARK_MAX)]);
         let (expected, late) = naive_sessions(gap, &rows, &marks);
@@ -252,6 +258,9 @@ proptest! {
             row_without_input: false,
         };
         let mut driver = Driver::new(Plan::GroupAggregate(plan), input());
+        if chunk_rows % 2 == 0 {
+            driver = driver.with_little_memory();
+        }
         feed_in_chunks(&mut driver, &rows, &[], chunk_rows, restart);
         driver.feed(&[], &[(0, WATERMARK_MAX)]);
         prop_assert_eq!(net(&driver.changes), naive_groups(&rows));

@@ -7,8 +7,9 @@
 mod harness;
 
 use harness::{Row, chunk, input, job, net, rows_of};
-use tidemill_operators::{Operator, OperatorContext, Output, build, deliver};
+use tidemill_operators::{Operator, OperatorContext, Output, build, deliver, set_budget};
 use tidemill_plan::{Exchange, Input, JoinKind, JoinPlan, Operator as Plan};
+use tidemill_state::MemoryBudget;
 use tidemill_types::{RowKind, WATERMARK_NONE};
 
 fn make(kind: JoinKind) -> Box<dyn Operator> {
@@ -38,6 +39,7 @@ fn parse(line: &str) -> (usize, Row) {
 }
 
 fn restarted(
+    make: &dyn Fn(JoinKind) -> Box<dyn Operator>,
     old: &mut dyn Operator,
     kind: JoinKind,
     checkpoints: &mut harness::Checkpoints,
@@ -49,7 +51,15 @@ fn restarted(
 }
 
 fn check(kind: JoinKind, steps: &[&str], expected: &[&str]) {
-    for restart in [false, true] {
+    for (restart, little_memory) in [(false, false), (true, false), (false, true), (true, true)] {
+        let budget = MemoryBudget::new(1, &std::env::temp_dir());
+        let make = |kind| {
+            let mut operator = make(kind);
+            if little_memory {
+                set_budget(operator.as_mut(), &budget);
+            }
+            operator
+        };
         let mut operator = make(kind);
         let mut checkpoints = harness::Checkpoints::default();
         let mut out = Output::new(true);
@@ -58,7 +68,7 @@ fn check(kind: JoinKind, steps: &[&str], expected: &[&str]) {
             let (port, row) = parse(step);
             deliver(operator.as_mut(), port, chunk(&input(), &[row], &[]), &ctx, &mut out).unwrap();
             if restart {
-                operator = restarted(operator.as_mut(), kind, &mut checkpoints);
+                operator = restarted(&make, operator.as_mut(), kind, &mut checkpoints);
             }
         }
         let given: Vec<String> = out.take_chunks().iter().flat_map(rows_of).collect();

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
-use tidemill_operators::{JobInfo, Operator, OperatorContext, Output, RowCounters, deliver};
+use tidemill_operators::{JobInfo, Operator, OperatorContext, Output, RowCounters, deliver, tend};
 use tidemill_plan::Node;
 use tidemill_types::{Chunk, Result, Schema, WATERMARK_MAX};
 
@@ -237,6 +237,7 @@ impl Chain {
             let ctx = OperatorContext { now_ms: self.now_ms, watermark: node.watermark };
             let Body::Operator(operator) = &mut node.body else { continue };
             call(operator.as_mut(), &ctx, &mut node.out)?;
+            tend(operator.as_mut())?;
             for chunk in self.nodes[index].out.take_chunks() {
                 self.give(index, chunk)?;
             }
@@ -253,6 +254,10 @@ impl Chain {
         }
         let state = self.state(barrier);
         for node in &mut self.nodes {
+            if let Body::Operator(operator) = &mut node.body {
+                // What could not be read from disk is missing in the state: the barrier must not go on.
+                tend(operator.as_mut())?;
+            }
             if let Body::Sink(sink) = &mut node.body {
                 sink.barrier(barrier.epoch, &mut self.outbox);
             }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tidemill_connector::ConnectorRegistry;
+use tidemill_state::MemoryBudget;
 use tidemill_types::{Clock, SystemClock};
 
 /// Rows of the largest chunk that runs through a chain: large enough that the work per chunk vanishes,
@@ -73,6 +74,8 @@ pub struct JobOptions {
     pub retry: Retry,
     /// How it takes checkpoints; absent: none.
     pub checkpoints: Option<CheckpointOptions>,
+    /// How much memory state may take; absent: any.
+    pub memory: Option<MemoryBudget>,
     /// How many bytes wait in front of each task, over all its lanes.
     pub queue_bytes_max: usize,
     /// How many rows the chunks of a chain have at most.
@@ -95,6 +98,7 @@ impl JobOptions {
             collect: None,
             retry: Retry::default(),
             checkpoints: None,
+            memory: None,
             queue_bytes_max: 4 << 20,
             chunk_rows_max: CHUNK_ROWS_MAX,
         }

@@ -3,16 +3,16 @@
 //! Invariant: a key has at most one slot. With a time to live, a slot whose last change lies that far back
 //! is never seen again: its key starts anew.
 
-use crate::sections::{GONE, Sections};
-use crate::snapshot::{Reader, write_prefixed};
-use crate::tracking::Tracking;
-use crate::{KeyIndex, SlotCells, SnapshotRows, StateTable};
-use std::ops::Range;
-use tidemill_types::key::{EncodedKeys, hash};
-use tidemill_types::{CellKind, Result};
+mod saved;
 
-const SALT: u64 = 0x6772_6f75_7000_0001;
-/// So many slots are looked at in one search for expired groups.
+use crate::snapshot::write_prefixed;
+use crate::spill::Spill;
+use crate::tracking::Tracking;
+use crate::{KeyIndex, SlotCells};
+use tidemill_types::CellKind;
+use tidemill_types::key::{EncodedKeys, hash};
+
+/// So many slots are looked at in one search for what expired.
 pub(crate) const SWEEP_SLOTS: usize = 4_096;
 
 /// A table of groups.
@@ -29,6 +29,7 @@ pub struct GroupTable {
     /// Where the search for expired groups goes on.
     swept: usize,
     tracking: Tracking,
+    spill: Spill,
     key_groups: u32,
 }
 
@@ -44,13 +45,18 @@ impl GroupTable {
             now_ms: i64::MIN,
             swept: 0,
             tracking: Tracking::default(),
+            spill: Spill::default(),
             key_groups,
         }
     }
 
     /// The slot of each key. A new or expired key gets a neutral one; all count as changed now.
     pub fn resolve(&mut self, keys: &EncodedKeys, hashes: &[u64], now_ms: i64, slots: &mut Vec<u32>) {
+        if !self.spill.is_empty() {
+            self.bring_back(keys, hashes);
+        }
         self.keys.resolve(keys, hashes, slots);
+        self.spill.touch_all(slots, self.keys.capacity());
         self.values.grow(self.keys.capacity());
         self.tracking.grow(self.keys.capacity());
         self.tracking.touch_all(slots);
@@ -71,9 +77,13 @@ impl GroupTable {
         }
     }
 
-    /// The slot of a key that exists.
+    /// The slot of a key that exists and was resolved since the table was tended last.
     pub fn lookup(&self, key: &[u8]) -> Option<u32> {
-        self.keys.find(hash(key), key)
+        let slot = self.keys.find(hash(key), key);
+        if slot.is_none() {
+            self.spill.missed(hash(key));
+        }
+        slot
     }
 
     /// Gives up a group.
@@ -94,7 +104,7 @@ impl GroupTable {
     /// Looks at some of the groups and gives up those that expired by now; needed only to get their memory back.
     /// A few calls see all groups.
     pub fn expire(&mut self, now_ms: i64) {
-        if self.ttl_ms == 0 || self.keys.is_empty() {
+        if self.ttl_ms == 0 || self.keys.capacity() == 0 {
             return;
         }
         let start = if self.swept >= self.keys.capacity() { 0 } else { self.swept };
@@ -104,120 +114,24 @@ impl GroupTable {
                 self.remove(slot);
             }
         }
+        self.expire_moved_out(now_ms);
     }
 
-    /// The slots in use, ascending.
+    /// The slots in use, ascending. Groups that were moved out are not among them: see
+    /// [`GroupTable::more_slots`].
     pub fn slots(&self) -> impl Iterator<Item = u32> {
         self.keys.ids()
+    }
+
+    /// Brings some of the groups back that were moved out, to see all of them one after another, and gives the slots
+    /// in use; none: there are no more. Those that were seen are to be removed.
+    pub fn more_slots(&mut self) -> Vec<u32> {
+        while self.keys.len() < SWEEP_SLOTS && self.bring_any_back() {}
+        self.slots().collect()
     }
 
     /// The key of a slot in use.
     pub fn key(&self, slot: u32) -> &[u8] {
         self.keys.key(slot)
-    }
-}
-
-impl GroupTable {
-    /// Row: key (prefixed), last change, values.
-    fn write(&self, slots: impl Iterator<Item = u32>, sections: &mut Sections) {
-        for slot in slots.filter(|&slot| !self.expired(slot, self.now_ms)) {
-            if let Some(out) = sections.row(self.keys.hash(slot), self.tracking.is_changed(slot)) {
-                write_prefixed(out, self.keys.key(slot));
-                let changed = self.changed.get(slot as usize).copied().unwrap_or_default();
-                out.extend_from_slice(&changed.to_le_bytes());
-                self.values.write(slot, out);
-            }
-        }
-    }
-
-    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
-        let key = reader.prefixed()?;
-        let known = self.keys.len();
-        let slot = self.keys.resolve_one(hash(key), key);
-        if self.keys.len() == known {
-            self.values.clear(&[slot]);
-        }
-        self.values.grow(self.keys.capacity());
-        self.tracking.grow(self.keys.capacity());
-        self.tracking.settle(slot);
-        let changed = reader.i64()?;
-        if self.ttl_ms > 0 {
-            self.changed.resize(self.keys.capacity(), changed);
-            self.changed[slot as usize] = changed;
-        }
-        self.values.read(slot, reader)
-    }
-}
-
-impl StateTable for GroupTable {
-    fn schema_id(&self) -> u64 {
-        self.values.schema_id() ^ SALT
-    }
-
-    fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
-        let mut sections = Sections::new(groups, self.key_groups);
-        self.write(self.keys.ids(), &mut sections);
-        sections.finish(self.schema_id())
-    }
-
-    fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        rows.check_schema(self.schema_id())?;
-        self.tracking.start(self.keys.capacity(), self.keys.ids());
-        for section in rows.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                self.read(&mut reader)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
-        let tracked = self.tracking.is_on();
-        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
-        self.tracking.write_gone(&mut sections);
-        match sections.any_whole() {
-            true => self.write(self.keys.ids(), &mut sections),
-            false => self.write(self.tracking.changed(), &mut sections),
-        }
-        self.tracking.start(self.keys.capacity(), self.keys.ids());
-        self.tracking.settle_all();
-        sections.finish(self.schema_id())
-    }
-
-    fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        changes.check_schema(self.schema_id())?;
-        for section in changes.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                if reader.u8()? != GONE {
-                    self.read(&mut reader)?;
-                    continue;
-                }
-                let key = reader.prefixed()?;
-                if let Some(slot) = self.keys.find(hash(key), key) {
-                    self.tracking.forget(slot);
-                    self.values.clear(&[slot]);
-                    self.keys.remove(slot);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn clear(&mut self) {
-        self.keys.clear();
-        self.values.reset();
-        self.changed.clear();
-        // The next checkpoint has everything whole.
-        self.tracking = Tracking::default();
-    }
-
-    fn bytes(&self) -> usize {
-        self.keys.bytes() + self.values.bytes() + self.changed.capacity() * 8 + self.tracking.bytes()
-    }
-
-    fn len(&self) -> usize {
-        self.keys.len()
     }
 }

@@ -5,16 +5,15 @@
 //! The key is a function of the row. With a time to live, a row whose last change lies that far back is
 //! never seen again.
 
-use crate::group_table::SWEEP_SLOTS;
-use crate::sections::{GONE, Sections};
-use crate::snapshot::{Reader, write_prefixed};
-use crate::tracking::Tracking;
-use crate::{KeyIndex, SnapshotRows, StateTable};
-use std::ops::Range;
-use tidemill_types::Result;
-use tidemill_types::key::hash;
+mod saved;
 
-const SCHEMA: u64 = 0x6a6f_696e_0000_0001;
+use crate::KeyIndex;
+use crate::group_table::SWEEP_SLOTS;
+use crate::snapshot::write_prefixed;
+use crate::spill::Spill;
+use crate::tracking::Tracking;
+use tidemill_types::key::{EncodedKeys, hash};
+
 const NONE: u32 = u32::MAX;
 
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +46,8 @@ pub struct JoinTable {
     /// Where the search for expired rows goes on.
     swept: usize,
     tracking: Tracking,
+    /// By key.
+    spill: Spill,
     key_groups: u32,
 }
 
@@ -62,12 +63,35 @@ impl JoinTable {
             now_ms: i64::MIN,
             swept: 0,
             tracking: Tracking::default(),
+            spill: Spill::default(),
             key_groups,
+        }
+    }
+
+    /// Brings back the rows of these keys; to be done for the keys of a chunk before anything else.
+    pub fn load(&mut self, keys: &EncodedKeys, hashes: &[u64]) {
+        if self.spill.has_budget() {
+            keys.iter().zip(hashes).for_each(|(key, &hash)| self.load_one(hash, key));
+        }
+    }
+
+    fn load_one(&mut self, hash: u64, key: &[u8]) {
+        match self.keys.find(hash, key) {
+            Some(id) => self.spill.touch_all(&[id], self.keys.capacity()),
+            None if self.spill.is_empty() => self.spill.note_work(1),
+            None => {
+                if let Some(back) = self.spill.take(hash, key) {
+                    self.put_back(hash, &back);
+                }
+            }
         }
     }
 
     /// Adds one row that so many rows of the other side match.
     pub fn add(&mut self, key: (u64, &[u8]), row: &[u8], matches: i64, now_ms: i64) {
+        if !self.spill.is_empty() {
+            self.load_one(key.0, key.1);
+        }
         let row_hash = hash(row);
         let id = match self.rows.find(row_hash, row) {
             Some(id) if self.expired(id, now_ms) => {
@@ -106,7 +130,7 @@ impl JoinTable {
         id
     }
 
-    /// Takes back one row; false if there is none.
+    /// Takes back one row, whose key was loaded; false if there is none.
     pub fn retract(&mut self, row: &[u8], now_ms: i64) -> bool {
         let Some(id) = self.rows.find(hash(row), row).filter(|&id| !self.expired(id, now_ms)) else {
             return false;
@@ -125,7 +149,10 @@ impl JoinTable {
     fn remove(&mut self, id: u32) {
         if self.tracking.release(id) {
             let (key, row) = (self.entries[id as usize].key, self.rows.key(id));
-            self.tracking.note_gone(self.keys.hash(key), |out| write_prefixed(out, row));
+            self.tracking.note_gone(self.keys.hash(key), |out| {
+                write_prefixed(out, self.keys.key(key));
+                write_prefixed(out, row);
+            });
         }
         self.unlink(id);
     }
@@ -156,7 +183,7 @@ impl JoinTable {
     /// Looks at some of the rows and gives up those that expired by now; needed only to get their memory back.
     /// A few calls see all rows.
     pub fn expire(&mut self, now_ms: i64) {
-        if self.ttl_ms == 0 || self.rows.is_empty() {
+        if self.ttl_ms == 0 || self.rows.capacity() == 0 {
             return;
         }
         let start = if self.swept >= self.rows.capacity() { 0 } else { self.swept };
@@ -166,11 +193,16 @@ impl JoinTable {
                 self.remove(id);
             }
         }
+        self.expire_moved_out(now_ms);
     }
 
-    /// The ids of the rows of a key, in the order in which they came.
+    /// The ids of the rows of a key that was loaded, in the order in which they came.
     pub fn of_key(&self, key_hash: u64, key: &[u8], now_ms: i64) -> impl Iterator<Item = u32> {
-        let first = self.keys.find(key_hash, key).map_or(NONE, |key| self.chains[key as usize].first);
+        let found = self.keys.find(key_hash, key);
+        if found.is_none() {
+            self.spill.missed(key_hash);
+        }
+        let first = found.map_or(NONE, |key| self.chains[key as usize].first);
         let mut next = first;
         std::iter::from_fn(move || {
             let id = next;
@@ -182,7 +214,20 @@ impl JoinTable {
         .filter(move |&id| !self.expired(id, now_ms))
     }
 
-    /// The ids of all rows.
+    /// Gives up the rows in memory and brings some of those back that were moved out, to see all rows one after
+    /// another; false: there are no more.
+    pub fn next_part(&mut self) -> bool {
+        let spill = std::mem::take(&mut self.spill);
+        *self = JoinTable { spill, ..JoinTable::new(self.ttl_ms, self.key_groups) };
+        while self.rows.len() < SWEEP_SLOTS
+            && let Some(back) = self.spill.take_any()
+        {
+            self.put_back(hash(back.key()), &back);
+        }
+        !self.rows.is_empty()
+    }
+
+    /// The ids of the rows in memory.
     pub fn ids(&self) -> impl Iterator<Item = u32> {
         self.rows.ids()
     }
@@ -222,140 +267,10 @@ impl JoinTable {
     }
 }
 
-impl JoinTable {
-    /// Row: key and row (prefixed), count, matches, last change. What is gone: the row.
-    fn write_row(&self, id: u32, sections: &mut Sections) {
-        let entry = &self.entries[id as usize];
-        if self.expired(id, self.now_ms) {
-            return;
-        }
-        if let Some(out) = sections.row(self.keys.hash(entry.key), self.tracking.is_changed(id)) {
-            write_prefixed(out, self.keys.key(entry.key));
-            write_prefixed(out, self.rows.key(id));
-            [entry.count, entry.matches, entry.changed]
-                .into_iter()
-                .for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
-        }
-    }
-
-    /// All rows, those of a key in their order.
-    fn write_all(&self, sections: &mut Sections) {
-        for key in self.keys.ids() {
-            let mut next = self.chains[key as usize].first;
-            while next != NONE {
-                self.write_row(next, sections);
-                next = self.entries[next as usize].next;
-            }
-        }
-    }
-
-    /// The rows that changed. Those that are new stand at the end of their chains and come in their order.
-    fn write_changed(&self, sections: &mut Sections) {
-        let mut new = Vec::new();
-        for id in self.tracking.changed() {
-            if !self.tracking.is_unsaved(id) {
-                self.write_row(id, sections);
-                continue;
-            }
-            let mut at = if self.entries[id as usize].next == NONE { id } else { NONE };
-            while at != NONE && self.tracking.is_unsaved(at) {
-                new.push(at);
-                at = self.entries[at as usize].previous;
-            }
-            new.drain(..).rev().for_each(|id| self.write_row(id, sections));
-        }
-    }
-
-    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
-        let (key, row) = (reader.prefixed()?, reader.prefixed()?);
-        let row_hash = hash(row);
-        let id = match self.rows.find(row_hash, row) {
-            Some(id) => id,
-            None => self.link((hash(key), key), row_hash, row),
-        };
-        self.tracking.settle(id);
-        let entry = &mut self.entries[id as usize];
-        (entry.count, entry.matches, entry.changed) = (reader.i64()?, reader.i64()?, reader.i64()?);
-        Ok(())
-    }
-}
-
-impl StateTable for JoinTable {
-    fn schema_id(&self) -> u64 {
-        SCHEMA
-    }
-
-    fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
-        let mut sections = Sections::new(groups, self.key_groups);
-        self.write_all(&mut sections);
-        sections.finish(SCHEMA)
-    }
-
-    fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        rows.check_schema(SCHEMA)?;
-        self.tracking.start(self.entries.len(), self.rows.ids());
-        for section in rows.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                self.read(&mut reader)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
-        let tracked = self.tracking.is_on();
-        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
-        self.tracking.write_gone(&mut sections);
-        match sections.any_whole() {
-            true => self.write_all(&mut sections),
-            false => self.write_changed(&mut sections),
-        }
-        self.tracking.start(self.entries.len(), self.rows.ids());
-        self.tracking.settle_all();
-        sections.finish(SCHEMA)
-    }
-
-    fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        changes.check_schema(SCHEMA)?;
-        self.tracking.start(self.entries.len(), self.rows.ids());
-        for section in changes.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                if reader.u8()? != GONE {
-                    self.read(&mut reader)?;
-                    continue;
-                }
-                let row = reader.prefixed()?;
-                if let Some(id) = self.rows.find(hash(row), row) {
-                    self.tracking.forget(id);
-                    self.unlink(id);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn clear(&mut self) {
-        *self = JoinTable::new(self.ttl_ms, self.key_groups);
-    }
-
-    fn bytes(&self) -> usize {
-        self.keys.bytes()
-            + self.rows.bytes()
-            + self.chains.capacity() * size_of::<Chain>()
-            + self.entries.capacity() * size_of::<Entry>()
-            + self.tracking.bytes()
-    }
-
-    fn len(&self) -> usize {
-        self.rows.len()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::StateTable;
 
     fn add(table: &mut JoinTable, key: &[u8], row: &[u8]) {
         table.add((hash(key), key), row, 0, 0);

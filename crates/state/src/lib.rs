@@ -4,8 +4,10 @@
 //! Four kinds: value tables ([`GroupTable`], with panes [`PanedTable`], with one value per task
 //! [`SharedValue`]), the [`OrderedTable`], the [`JoinTable`] and [`Timers`].
 //! Where snapshots of a whole job live is [`checkpoint`]'s business.
-//! Invariant: nothing here knows an operator; only `checkpoint` does I/O and is handed a clock. A table restored
-//! from its snapshot answers like the table that was snapshotted.
+//! Keys that do not fit into memory are moved to disk by their table; see [`spill`].
+//! Invariant: nothing here knows an operator; only `checkpoint` and `spill` do I/O, only `checkpoint` is handed a
+//! clock. A table restored from its snapshot answers like the table that was snapshotted, and so does one whose keys
+//! are on disk.
 
 pub mod checkpoint;
 pub mod counted_sets;
@@ -19,6 +21,7 @@ pub mod session_table;
 pub mod shared_value;
 pub mod slot_cells;
 pub mod snapshot;
+pub mod spill;
 pub mod table;
 pub mod timers;
 mod tracking;
@@ -33,5 +36,6 @@ pub use session_table::{Session, SessionTable};
 pub use shared_value::SharedValue;
 pub use slot_cells::SlotCells;
 pub use snapshot::SnapshotRows;
+pub use spill::MemoryBudget;
 pub use table::StateTable;
 pub use timers::Timers;

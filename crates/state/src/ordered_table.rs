@@ -1,20 +1,19 @@
 //! The ordered table: (key, sort key) → row bytes, rows of a key in the order of their sort keys.
 //!
 //! A key is found by its hash, its rows by their sort keys. A key lives while it has a row.
+//! A key must be loaded before its rows are only read; what changes them brings them back by itself.
 //! Invariant: keys and sort keys are in the key encoding, so byte order is the order of the values.
 
 mod rows;
+mod saved;
 
-use crate::sections::{GONE, Sections};
-use crate::snapshot::{Reader, write_prefixed};
+use crate::KeyIndex;
+use crate::group_table::SWEEP_SLOTS;
+use crate::snapshot::write_prefixed;
+use crate::spill::Spill;
 use crate::tracking::Tracking;
-use crate::{KeyIndex, SnapshotRows, StateTable};
 use rows::{Row, Rows};
-use std::ops::Range;
-use tidemill_types::Result;
-use tidemill_types::key::hash;
-
-const SCHEMA: u64 = 0x6f72_6465_7200_0001;
+use tidemill_types::key::{EncodedKeys, hash};
 
 /// Rows by key in order.
 #[derive(Debug, Clone)]
@@ -27,6 +26,8 @@ pub struct OrderedTable {
     bytes: usize,
     /// By key; each row knows for itself whether it changed.
     tracking: Tracking,
+    /// By key.
+    spill: Spill,
     key_groups: u32,
 }
 
@@ -39,6 +40,7 @@ impl OrderedTable {
             len: 0,
             bytes: 0,
             tracking: Tracking::default(),
+            spill: Spill::default(),
             key_groups,
         }
     }
@@ -47,16 +49,56 @@ impl OrderedTable {
         self.keys.find(hash(key), key)
     }
 
+    /// The number of a key, to change its rows.
+    fn find_loaded(&mut self, key: &[u8]) -> Option<u32> {
+        self.load_one(key);
+        self.find(key)
+    }
+
     fn of_key(&self, key: &[u8]) -> Option<&Rows> {
-        self.find(key).map(|id| &self.rows[id as usize])
+        let hash = hash(key);
+        let found = self.keys.find(hash, key);
+        if found.is_none() {
+            self.spill.missed(hash);
+        }
+        found.map(|id| &self.rows[id as usize])
+    }
+
+    /// Brings back the rows of these keys; to be done for the keys of a chunk before their rows are read.
+    pub fn load(&mut self, keys: &EncodedKeys) {
+        if self.spill.has_budget() {
+            keys.iter().for_each(|key| self.load_one(key));
+        }
+    }
+
+    /// Brings back the rows of a key.
+    pub fn load_one(&mut self, key: &[u8]) {
+        if !self.spill.has_budget() {
+            return;
+        }
+        let hash = hash(key);
+        match self.keys.find(hash, key) {
+            Some(id) => self.spill.touch_all(&[id], self.keys.capacity()),
+            None => {
+                if let Some(back) = self.spill.take(hash, key) {
+                    self.put_back(&back);
+                }
+            }
+        }
     }
 
     fn resolve(&mut self, key: &[u8]) -> u32 {
+        self.load_one(key);
+        self.number(key)
+    }
+
+    fn number(&mut self, key: &[u8]) -> u32 {
         let id = self.keys.resolve_one(hash(key), key);
         if self.rows.len() < self.keys.capacity() {
             self.rows.resize_with(self.keys.capacity(), Rows::default);
             self.tracking.grow(self.keys.capacity());
         }
+        self.spill.touch_all(&[id], self.keys.capacity());
         id
     }
 
@@ -79,7 +121,7 @@ impl OrderedTable {
 
     /// Takes a row out.
     pub fn remove(&mut self, key: &[u8], sort_key: &[u8]) -> Option<Box<[u8]>> {
-        let id = self.find(key)?;
+        let id = self.find_loaded(key)?;
         let old = self.rows[id as usize].remove(sort_key)?;
         self.note_gone(id, sort_key, &old);
         self.drop_if_empty(id);
@@ -125,50 +167,36 @@ impl OrderedTable {
 
     /// Takes out the rows of a key whose sort keys are below `end`, ascending.
     pub fn take_below(&mut self, key: &[u8], end: &[u8]) -> Vec<(Box<[u8]>, Box<[u8]>)> {
-        let Some(id) = self.find(key) else { return Vec::new() };
+        let Some(id) = self.find_loaded(key) else { return Vec::new() };
         let taken = self.rows[id as usize].take_below(end);
         taken.iter().for_each(|(sort_key, row)| self.note_gone(id, sort_key, row));
         self.drop_if_empty(id);
         taken.into_iter().map(|(sort_key, row)| (sort_key, row.bytes)).collect()
     }
 
-    /// The keys that have rows, ascending, each once.
+    /// How many rows a key has.
+    pub fn rows_of(&self, key: &[u8]) -> usize {
+        self.of_key(key).map_or(0, Rows::len)
+    }
+
+    /// Gives up the rows in memory and brings some of those back that were moved out, to see all rows one after
+    /// another; false: there are no more.
+    pub fn next_part(&mut self) -> bool {
+        let spill = std::mem::take(&mut self.spill);
+        *self = OrderedTable { spill, ..OrderedTable::new(self.key_groups) };
+        while self.len < SWEEP_SLOTS
+            && let Some(back) = self.spill.take_any()
+        {
+            self.put_back(&back);
+        }
+        self.len > 0
+    }
+
+    /// The keys that have rows in memory, ascending, each once.
     pub fn keys(&self) -> Vec<Box<[u8]>> {
         let mut keys: Vec<Box<[u8]>> = self.keys.ids().map(|id| self.keys.key(id).into()).collect();
         keys.sort_unstable();
         keys
-    }
-
-    /// Row: key, sort key, row, each prefixed. What is gone: key and sort key.
-    fn write(&self, ids: impl Iterator<Item = u32>, sections: &mut Sections) {
-        for id in ids {
-            let (hash, key) = (self.keys.hash(id), self.keys.key(id));
-            for (sort_key, row) in self.rows[id as usize].iter() {
-                if let Some(out) = sections.row(hash, row.changed) {
-                    [key, sort_key, &row.bytes].into_iter().for_each(|part| write_prefixed(out, part));
-                }
-            }
-        }
-    }
-
-    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
-        let (key, sort_key, row) = (reader.prefixed()?, reader.prefixed()?, reader.prefixed()?);
-        let id = self.resolve(key);
-        self.put(id, sort_key, Row { bytes: row.into(), changed: false, saved: true });
-        self.tracking.settle(id);
-        Ok(())
-    }
-
-    /// Everything is in the checkpoint now.
-    fn settle(&mut self) {
-        let settle = |row: &mut Row| (row.changed, row.saved) = (false, true);
-        let rows = &mut self.rows;
-        match self.tracking.is_on() {
-            true => self.tracking.changed().for_each(|id| rows[id as usize].for_each_mut(settle)),
-            false => rows.iter_mut().for_each(|rows| rows.for_each_mut(settle)),
-        }
-        self.tracking.start(self.keys.capacity(), self.keys.ids());
-        self.tracking.settle_all();
     }
 }
 
@@ -180,80 +208,4 @@ fn row_bytes(sort_key: &[u8], row: &[u8]) -> usize {
 /// What an allocation of so many bytes takes.
 fn allocated(bytes: usize) -> usize {
     bytes.next_multiple_of(8)
-}
-
-impl StateTable for OrderedTable {
-    fn schema_id(&self) -> u64 {
-        SCHEMA
-    }
-
-    fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
-        let mut sections = Sections::new(groups, self.key_groups);
-        self.write(self.keys.ids(), &mut sections);
-        sections.finish(SCHEMA)
-    }
-
-    fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        rows.check_schema(SCHEMA)?;
-        self.tracking.start(self.keys.capacity(), self.keys.ids());
-        for section in rows.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                self.read(&mut reader)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
-        let tracked = self.tracking.is_on();
-        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
-        self.tracking.write_gone(&mut sections);
-        match sections.any_whole() {
-            true => self.write(self.keys.ids(), &mut sections),
-            false => self.write(self.tracking.changed(), &mut sections),
-        }
-        self.settle();
-        sections.finish(SCHEMA)
-    }
-
-    fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        changes.check_schema(SCHEMA)?;
-        self.tracking.start(self.keys.capacity(), self.keys.ids());
-        for section in changes.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                if reader.u8()? != GONE {
-                    self.read(&mut reader)?;
-                    continue;
-                }
-                let (key, sort_key) = (reader.prefixed()?, reader.prefixed()?);
-                self.apply_gone(key, sort_key);
-            }
-        }
-        Ok(())
-    }
-
-    fn clear(&mut self) {
-        *self = OrderedTable::new(self.key_groups);
-    }
-
-    fn bytes(&self) -> usize {
-        self.keys.bytes() + self.bytes + self.rows.capacity() * size_of::<Rows>() + self.tracking.bytes()
-    }
-
-    fn len(&self) -> usize {
-        self.len
-    }
-}
-
-impl OrderedTable {
-    fn apply_gone(&mut self, key: &[u8], sort_key: &[u8]) {
-        let Some(id) = self.find(key) else { return };
-        if let Some(mut old) = self.rows[id as usize].remove(sort_key) {
-            old.saved = false;
-            self.note_gone(id, sort_key, &old);
-            self.drop_if_empty(id);
-        }
-    }
 }

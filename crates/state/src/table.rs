@@ -1,6 +1,6 @@
 //! What every kind of state table can do for the runtime, whatever operators use it for.
 
-use crate::SnapshotRows;
+use crate::{MemoryBudget, SnapshotRows};
 use std::ops::Range;
 use tidemill_types::{Error, Result};
 
@@ -33,6 +33,16 @@ pub trait StateTable: Send {
     /// Applies sections of changes on top of what was restored, in the order of their epochs.
     fn apply(&mut self, _changes: &SnapshotRows, _groups: Range<u32>) -> Result<()> {
         Err(Error::internal("a table that gives no changes was given some"))
+    }
+
+    /// Sets how much memory it may take together with others; what is too much goes to disk. A table that is small
+    /// by nature needs none.
+    fn set_budget(&mut self, _budget: &MemoryBudget) {}
+
+    /// Is called between chunks, before what the last one gave goes on: moves keys to disk if memory is short. Tells
+    /// what went wrong with those that are there. Slots and numbers of keys end here.
+    fn tend(&mut self) -> Result<()> {
+        Ok(())
     }
 
     /// Forgets everything.

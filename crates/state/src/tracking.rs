@@ -7,9 +7,9 @@
 use crate::sections::Sections;
 
 /// The slot changed.
-const CHANGED: u8 = 1;
+pub(crate) const CHANGED: u8 = 1;
 /// No checkpoint has what the slot holds.
-const UNSAVED: u8 = 2;
+pub(crate) const UNSAVED: u8 = 2;
 
 /// Marks for slots and the rows that are gone.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +78,20 @@ impl Tracking {
     pub(crate) fn forget(&mut self, slot: u32) {
         if self.on {
             self.marks[slot as usize] = UNSAVED;
+        }
+    }
+
+    /// What is noted of a slot, to be kept with what it holds elsewhere.
+    #[inline]
+    pub(crate) fn mark(&self, slot: u32) -> u8 {
+        self.marks.get(slot as usize).copied().unwrap_or_default()
+    }
+
+    /// Notes that again; `settled`: a checkpoint was taken since.
+    #[inline]
+    pub(crate) fn set_mark(&mut self, slot: u32, mark: u8, settled: bool) {
+        if self.on {
+            self.marks[slot as usize] = if settled { 0 } else { mark };
         }
     }
 

@@ -75,6 +75,16 @@ impl Side {
         (self.keys.hashes[row], self.keys.encoded.key(row))
     }
 
+    /// The keys of the chunk at hand with their hashes.
+    pub(super) fn keys(&self) -> (&EncodedKeys, &[u64]) {
+        (&self.keys.encoded, &self.keys.hashes)
+    }
+
+    /// Brings back the rows with these keys.
+    pub(super) fn load(&mut self) {
+        self.table.load(&self.keys.encoded, &self.keys.hashes);
+    }
+
     /// Keeps a row, or takes it back. A row that is not there (any more) can't be taken back; what it gave
     /// was taken back all the same, as Flink does.
     pub(super) fn keep(&mut self, row: usize, adds: bool, matches: i64, now_ms: i64) {
@@ -92,7 +102,7 @@ impl Side {
         decode(self.types(), ids.iter().map(|&id| self.table.row(id)))
     }
 
-    /// The rows that nothing matches, each as often as it is there.
+    /// The rows in memory that nothing matches, each as often as it is there.
     pub(super) fn unmatched(&self) -> Vec<u32> {
         let mut ids = Vec::with_capacity(self.table.len());
         for id in self.table.ids().filter(|&id| self.table.matches(id) == 0) {

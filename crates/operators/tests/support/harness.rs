@@ -9,16 +9,17 @@
 //! - `restart`: a checkpoint of what changed, a new operator, restored from all checkpoints so far.
 //!
 //! Each script runs with all rows of a section in one chunk, where the changes must be these; and with small
-//! chunks, with and without a restart after each chunk, where their net effect must be the same.
+//! chunks, with and without a restart after each chunk, with memory for everything and for next to nothing, where
+//! their net effect must be the same.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use tidemill_operators::{JobInfo, Operator, OperatorContext, Output, build, deliver};
+use tidemill_operators::{JobInfo, Operator, OperatorContext, Output, build, deliver, set_budget, tend};
 use tidemill_plan::{
     Accumulator, AggregateCall, ChangelogMode, Exchange, Input, Node, Operator as Plan, UpdateBatch,
 };
-use tidemill_state::{SnapshotRows, StateTable};
+use tidemill_state::{MemoryBudget, SnapshotRows, StateTable};
 use tidemill_types::arrow::cast::AsArray;
 use tidemill_types::arrow::types::{Int64Type, TimestampMillisecondType};
 use tidemill_types::arrow::{Array, Int64Array, StringViewArray, TimestampMillisecondArray};
@@ -227,6 +228,7 @@ pub struct Driver {
     pub changes: Vec<String>,
     pub chunks: Vec<Chunk>,
     checkpoints: Checkpoints,
+    budget: Option<MemoryBudget>,
 }
 
 /// The checkpoints of an operator, table by table; some key groups are written whole now and then.
@@ -302,7 +304,16 @@ impl Driver {
             changes: Vec::new(),
             chunks: Vec::new(),
             checkpoints: Checkpoints::default(),
+            budget: None,
         }
+    }
+
+    /// The same with memory for next to nothing: what is not needed at once goes to disk.
+    pub fn with_little_memory(mut self) -> Self {
+        let budget = MemoryBudget::new(1, &std::env::temp_dir());
+        set_budget(self.operator.as_mut(), &budget);
+        self.budget = Some(budget);
+        self
     }
 
     pub fn feed(&mut self, rows: &[Row], marks: &[(usize, i64)]) {
@@ -322,6 +333,7 @@ impl Driver {
         let ctx = OperatorContext { now_ms, watermark: self.watermark };
         if self.operator.next_time().is_some_and(|time| time <= now_ms) {
             self.operator.on_time(&ctx, &mut self.out).unwrap();
+            tend(self.operator.as_mut()).unwrap();
         }
         self.collect();
     }
@@ -342,6 +354,7 @@ impl Driver {
     pub fn restart(&mut self) {
         self.checkpoint();
         self.operator = (self.make)();
+        self.budget.iter().for_each(|budget| set_budget(self.operator.as_mut(), budget));
         self.checkpoints.restore(self.operator.as_mut());
     }
 
@@ -350,6 +363,7 @@ impl Driver {
         self.operator.on_settle(&ctx, &mut self.out).unwrap();
         self.collect();
         self.checkpoints.take(self.operator.as_mut());
+        tend(self.operator.as_mut()).unwrap();
     }
 
     fn late(&mut self) -> u64 {
@@ -382,6 +396,10 @@ struct Mode {
 pub fn run(plan: Plan, schema: Schema, script: &str) {
     for (chunk_rows, restart) in [(usize::MAX, false), (1, false), (2, false), (1, true), (3, true)] {
         run_once(Driver::new(plan.clone(), schema.clone()), script, Mode { chunk_rows, restart });
+    }
+    for (chunk_rows, restart) in [(1, false), (2, true)] {
+        let driver = Driver::new(plan.clone(), schema.clone()).with_little_memory();
+        run_once(driver, script, Mode { chunk_rows, restart });
     }
 }
 

@@ -8,7 +8,7 @@ use crate::signal::TaskSignal;
 use crate::watermarks::InputWatermarks;
 use std::ops::Range;
 use std::sync::Arc;
-use tidemill_operators::{JobInfo, LocalPhase, Output, build_global, build_local};
+use tidemill_operators::{JobInfo, LocalPhase, Output, build_global, build_local, set_budget};
 use tidemill_plan::{Node, NodeId, Operator, StreamPlan};
 use tidemill_state::checkpoint::decide::groups_of_task;
 use tidemill_types::key::KEY_GROUPS;
@@ -127,7 +127,7 @@ impl Builder<'_> {
             keep_late: self.options.keep_late,
         };
         let second_phase = node.id == fragment.root && self.phases[at].is_some();
-        Ok(match &node.operator {
+        let mut body = match &node.operator {
             Operator::Source(_) | Operator::Values { .. } => Body::Source,
             Operator::Union if node.id == fragment.root => Body::Pass,
             Operator::Union => {
@@ -158,7 +158,11 @@ impl Builder<'_> {
                     node.inputs.iter().map(|input| &self.plan.nodes[input.node].schema).collect();
                 Body::Operator(tidemill_operators::build(node, &inputs, &job)?)
             }
-        })
+        };
+        if let (Body::Operator(operator), Some(budget)) = (&mut body, &self.options.memory) {
+            set_budget(operator.as_mut(), budget);
+        }
+        Ok(body)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::tables::{GROUPS, Tested};
 use proptest::prelude::*;
 use std::ops::Range;
-use tidemill_state::SnapshotRows;
+use tidemill_state::{MemoryBudget, SnapshotRows};
 
 /// What happens to a table.
 #[derive(Debug, Clone)]
@@ -30,13 +30,16 @@ pub struct Chain<T: Tested> {
     saved: T::Content,
     saved_ms: i64,
     now_ms: i64,
+    budget: Option<MemoryBudget>,
 }
 
 impl<T: Tested> Chain<T> {
-    pub fn new() -> Self {
+    /// A table that may take so much memory, or any.
+    pub fn new(budget: Option<MemoryBudget>) -> Self {
         let mut table = T::make();
         let saved = table.content(0);
-        Chain { table, epochs: Vec::new(), saved, saved_ms: 0, now_ms: 0 }
+        budget.iter().for_each(|budget| table.table().set_budget(budget));
+        Chain { table, epochs: Vec::new(), saved, saved_ms: 0, now_ms: 0, budget }
     }
 
     pub fn last(&self) -> &SnapshotRows {
@@ -48,11 +51,15 @@ impl<T: Tested> Chain<T> {
             Step::Change { key, action, value } => {
                 self.now_ms += value / 8;
                 self.table.change(key, action, value, self.now_ms);
+                self.table.table().tend().unwrap();
             }
             Step::Epoch { whole } => {
                 let rows = self.table.table().delta(0..GROUPS, &|group| whole >> group & 1 == 1);
                 self.epochs.push(SnapshotRows::decode(&rows.encode()).unwrap());
+                let shown = self.table.table().snapshot(0..GROUPS);
+                prop_assert!(shown.rows() <= self.table.table().len());
                 self.saved = self.table.content(self.now_ms);
+                self.table.table().tend().unwrap();
                 self.saved_ms = self.now_ms;
             }
             Step::Restart { tasks } => self.restart(tasks)?,
@@ -73,6 +80,7 @@ impl<T: Tested> Chain<T> {
     /// A new table with the newest whole section of each group and the changes after it.
     fn restored(&self, groups: Range<u32>) -> T {
         let mut table = T::make();
+        self.budget.iter().for_each(|budget| table.table().set_budget(budget));
         let newest = |group| {
             self.epochs
                 .iter()

@@ -9,6 +9,7 @@ mod tables;
 use chain::{Chain, Step};
 use proptest::prelude::*;
 use tables::Tested;
+use tidemill_state::MemoryBudget;
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let change =
@@ -18,8 +19,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(prop_oneof![20 => change, 3 => epoch, 1 => restart], 1..120)
 }
 
+/// With memory for everything, and with memory for next to nothing.
 fn check<T: Tested>(steps: &[Step]) -> Result<(), TestCaseError> {
-    let mut chain = Chain::<T>::new();
+    run::<T>(steps, None)?;
+    let folder = tempfile::tempdir().unwrap();
+    run::<T>(steps, Some(MemoryBudget::new(1, folder.path())))
+}
+
+fn run<T: Tested>(steps: &[Step], budget: Option<MemoryBudget>) -> Result<(), TestCaseError> {
+    let mut chain = Chain::<T>::new(budget);
     for step in steps {
         chain.take(step)?;
     }
@@ -28,7 +36,7 @@ fn check<T: Tested>(steps: &[Step]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
     fn groups(steps in steps()) {
@@ -73,7 +81,7 @@ proptest! {
 
 #[test]
 fn nothing_changed_gives_nothing() {
-    let mut chain = Chain::<tables::Groups>::new();
+    let mut chain = Chain::<tables::Groups>::new(None);
     chain.take(&Step::Change { key: 1, action: 5, value: 5 }).unwrap();
     chain.take(&Step::Epoch { whole: 0 }).unwrap();
     assert_eq!(chain.last().sections.len() as u32, tables::GROUPS, "the first has every group whole");

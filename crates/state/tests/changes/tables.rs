@@ -69,7 +69,7 @@ type Group = (i64, Option<Box<[u8]>>, BTreeMap<Vec<u8>, i64>);
 
 fn group_content(table: &mut GroupTable) -> BTreeMap<Vec<u8>, Group> {
     let mut all = BTreeMap::new();
-    for slot in table.slots().collect::<Vec<_>>() {
+    for slot in table.more_slots() {
         let bytes = match &table.values.cells[1] {
             Cells::Bytes(cells) => cells[slot as usize].clone(),
             _ => None,
@@ -123,6 +123,7 @@ impl Tested for ExpiringGroups {
 
     /// What expired may or may not be there; so it is given up first.
     fn content(&mut self, now_ms: i64) -> Self::Content {
+        self.0.more_slots();
         // One call ends at the last group, the next begins with the first.
         (0..2).for_each(|_| self.0.expire(now_ms));
         group_content(&mut self.0)
@@ -233,6 +234,7 @@ fn side_change(table: &mut JoinTable, key: u8, action: u8, value: i64, now_ms: i
     let key = format!("key-{key}");
     let row = format!("{key}:{}", value % 5);
     let (key, row) = (key.as_bytes(), row.as_bytes());
+    table.load(&EncodedKeys { bytes: key.to_vec(), ends: vec![key.len() as u32] }, &[hash(key)]);
     match action {
         0..3 => {
             table.retract(row, now_ms);
@@ -251,9 +253,11 @@ fn side_change(table: &mut JoinTable, key: u8, action: u8, value: i64, now_ms: i
 /// For each key its rows in order, with count and matches.
 type Joined = BTreeMap<String, Vec<(Vec<u8>, i64, i64)>>;
 
-fn side_content(table: &JoinTable, now_ms: i64) -> Joined {
+fn side_content(table: &mut JoinTable, now_ms: i64) -> Joined {
     let mut all = BTreeMap::new();
     for key in 0..12 {
+        let (encoded, hashes) = keys(key);
+        table.load(&encoded, &hashes);
         let key = format!("key-{key}");
         let rows: Vec<_> = table
             .of_key(hash(key.as_bytes()), key.as_bytes(), now_ms)
@@ -284,7 +288,7 @@ impl Tested for Side {
     }
 
     fn content(&mut self, _now_ms: i64) -> Self::Content {
-        side_content(&self.0, 0)
+        side_content(&mut self.0, 0)
     }
 }
 
@@ -307,7 +311,7 @@ impl Tested for ExpiringSide {
     }
 
     fn content(&mut self, now_ms: i64) -> Self::Content {
-        side_content(&self.0, now_ms)
+        side_content(&mut self.0, now_ms)
     }
 }
 
@@ -337,11 +341,18 @@ impl Tested for Ordered {
 
     fn content(&mut self, _now_ms: i64) -> Self::Content {
         let mut all = BTreeMap::new();
-        for key in self.0.keys() {
-            let rows = self.0.range(&key).map(|(sort, row)| ((key.to_vec(), sort.to_vec()), row.to_vec()));
-            all.extend(rows);
-        }
+        self.0.for_each(|key, sort, row| {
+            all.insert((key.to_vec(), sort.to_vec()), row.to_vec());
+        });
         assert_eq!(all.len(), self.0.len());
+        for key in 0..3 {
+            self.0.load_one(&[key]);
+            let rows: Vec<_> =
+                self.0.range(&[key]).map(|(sort, row)| (sort.to_vec(), row.to_vec())).collect();
+            let known = all.iter().filter(|((of, _), _)| of == &[key]);
+            let known: Vec<_> = known.map(|((_, sort), row)| (sort.clone(), row.clone())).collect();
+            assert_eq!(rows, known);
+        }
         all
     }
 }
