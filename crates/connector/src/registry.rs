@@ -43,7 +43,7 @@ pub struct TableRequest<'a> {
     pub parallelism: usize,
     /// The session time zone.
     pub zone: chrono_tz::Tz,
-    /// A name for this run, different for each, for file names.
+    /// A name for this run, different for each and for each restart, for file names.
     pub run_id: &'a str,
     /// A name for the table's place in the pipeline that stays the same when the run is resumed, for names of
     /// transactions and the like.

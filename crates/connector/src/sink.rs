@@ -50,6 +50,9 @@ impl SinkFront for NoFront {
     }
 }
 
+/// The number of the epoch that ends with the input or a stop: nothing is written after its `prepare`.
+pub const LAST_EPOCH: u64 = u64::MAX;
+
 /// What a sink promises when the run is killed and resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guarantee {
@@ -97,7 +100,8 @@ pub trait Sink: Send {
 
     /// A run is resumed: commits what the last complete checkpoint prepared, and removes whatever else former runs
     /// of the same pipeline left unfinished. Each of a table's sinks gets a share of `prepared`, perhaps an empty one,
-    /// whatever the parallelism was when it was made. Called for a first run too, with nothing.
+    /// whatever the parallelism was when it was made; all that one former sink prepared goes to the same sink. Called
+    /// for a first run too, with nothing. When the first `commit` comes, every sink of the table has recovered.
     async fn recover(&mut self, prepared: &[Vec<u8>]) -> Result<()> {
         for prepared in prepared {
             self.commit(prepared).await?;

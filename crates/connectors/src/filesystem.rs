@@ -6,6 +6,7 @@
 mod civil;
 mod commit;
 mod cutter;
+mod files;
 mod front;
 mod listing;
 mod options;
@@ -13,7 +14,9 @@ mod partition;
 mod parts;
 mod path;
 mod position;
+mod prepared;
 mod reader;
+mod removal;
 mod rolling;
 mod sink;
 mod source;
@@ -113,11 +116,14 @@ fn is_stored(location: &Location) -> bool {
 fn open_sink(request: &TableRequest<'_>) -> Result<OpenSink> {
     check(request)?;
     let front = Box::new(front::Front::open(request)?);
-    let guarantee = Guarantee::AtLeastOnce;
     match location(request)? {
-        Location::Standard => Ok(OpenSink { front, sink: Box::new(StandardOutput::stdout()), guarantee }),
+        Location::Standard => {
+            let sink = Box::new(StandardOutput::stdout());
+            Ok(OpenSink { front, sink, guarantee: Guarantee::AtLeastOnce })
+        }
         Location::Path(root) => {
-            Ok(OpenSink { front, sink: Box::new(sink::FileSink::open(request, root)?), guarantee })
+            let sink = Box::new(sink::FileSink::open(request, root)?);
+            Ok(OpenSink { front, sink, guarantee: Guarantee::ExactlyOnce })
         }
     }
 }

@@ -282,7 +282,8 @@ async fn files_in_progress_are_hidden_until_the_end() {
     assert!(files(root.path()).is_empty());
     assert!(table.read().await.unwrap().is_empty());
     table.write(&[chunk(&[(2, Some("y"), 2)])], true).await.unwrap();
-    assert_eq!(files(root.path()), [("part-run-0-0".to_string(), "1,x,1\n2,y,2\n".to_string())][..]);
+    let seen = files(root.path());
+    assert_eq!(seen, [("part-run-0-1".to_string(), "2,y,2\n".to_string())], "what died is not gone on with");
 }
 
 #[tokio::test]

@@ -12,5 +12,6 @@ mod ranked;
 pub mod run;
 mod sets;
 pub mod simulated_disk;
+pub mod sink_suite;
 pub mod source_suite;
 pub mod table;

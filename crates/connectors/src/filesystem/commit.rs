@@ -12,9 +12,9 @@ use super::path::partition_folders;
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tidemill_connector::TableRequest;
-use tidemill_types::{Error, Result, WATERMARK_MAX};
+use tidemill_types::{Clock, Error, Result, SystemClock, WATERMARK_MAX};
 
 /// What a complete partition is marked by.
 const POLICIES: &[&str] = &["success-file", "metastore"];
@@ -40,7 +40,8 @@ pub(super) struct Committer {
     zone: Tz,
     pattern: Option<String>,
     formatter: Option<String>,
-    pending: BTreeMap<String, Instant>,
+    /// When each was written first, in milliseconds since 1970.
+    pending: BTreeMap<String, i64>,
     watermark: Option<i64>,
 }
 
@@ -85,7 +86,7 @@ impl Committer {
     /// Rows were written to a partition.
     pub(super) fn wrote(&mut self, partition: &str) {
         if !self.pending.contains_key(partition) {
-            self.pending.insert(partition.to_string(), Instant::now());
+            self.pending.insert(partition.to_string(), SystemClock.now_ms());
         }
     }
 
@@ -94,13 +95,26 @@ impl Committer {
         self.watermark = self.watermark.max(Some(watermark));
     }
 
+    /// The partitions that are not complete, with when each was written first, and the watermark.
+    pub(super) fn state(&self) -> (&BTreeMap<String, i64>, Option<i64>) {
+        (&self.pending, self.watermark)
+    }
+
+    /// Goes on from an earlier run.
+    pub(super) fn restore(&mut self, pending: Vec<(String, i64)>, watermark: Option<i64>) {
+        self.pending.extend(pending);
+        self.watermark = self.watermark.max(watermark);
+    }
+
     /// Takes out the partitions that are complete. At the end of a run those that follow the clock are, and
     /// so are those that follow a watermark which never moved.
     pub(super) fn complete(&mut self, moment: Moment) -> Result<Vec<String>> {
-        let mut complete = Vec::new();
-        for (partition, created) in &self.pending {
+        let (mut complete, now_ms) = (Vec::new(), SystemClock.now_ms());
+        for (partition, created_ms) in &self.pending {
             let passed = match (self.by_watermark, self.watermark) {
-                (false, _) if moment == Moment::Checked => created.elapsed() >= self.delay,
+                (false, _) if moment == Moment::Checked => {
+                    now_ms - created_ms >= self.delay.as_millis() as i64
+                }
                 (false, _) | (true, None) => moment == Moment::Ended,
                 (true, Some(WATERMARK_MAX)) => true,
                 (true, Some(watermark)) => watermark >= self.time_ms(partition)?,

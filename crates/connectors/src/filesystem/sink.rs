@@ -1,11 +1,17 @@
 //! The back half of the sink: gathers packets and hands them to the part files on a blocking thread.
+//!
+//! Invariant: a packet that could not be written stays and is written by the next call; a call that failed can
+//! therefore be made again without writing anything twice.
 
-use super::commit::{Committer, Moment};
-use super::parts::Parts;
+use super::commit::Committer;
+use super::files::Files;
+use super::listing::absolute;
+use super::parts::{Owner, Parts};
 use super::rolling::Rolling;
 use std::path::PathBuf;
-use tidemill_connector::{Packet, Sink, TableRequest};
+use tidemill_connector::{LAST_EPOCH, Packet, Sink, TableRequest};
 use tidemill_types::{Error, Result};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// How many bytes are gathered before they are written.
 const WRITE_BYTES: usize = 1 << 20;
@@ -14,7 +20,7 @@ const WRITE_PACKETS: usize = 256;
 
 /// The sink of one task.
 pub(super) struct FileSink {
-    waiting: Vec<Packet>,
+    waiting: usize,
     waiting_bytes: usize,
     /// `None` only while a blocking thread has it, or after that thread failed to give it back.
     files: Option<Files>,
@@ -23,16 +29,17 @@ pub(super) struct FileSink {
 impl FileSink {
     /// The sink of a table under `root`; nothing is written yet.
     pub(super) fn open(request: &TableRequest<'_>, root: PathBuf) -> Result<Self> {
+        let owner = owner(request)?;
         let rolling = Rolling::from(request.options)?;
-        let files = Files {
-            parts: Parts::new(root, request.run_id, request.task, rolling, request.overwrite),
-            committer: Committer::open(request)?,
-            partitioned: !request.partition_by.is_empty(),
-        };
-        Ok(FileSink { waiting: Vec::new(), waiting_bytes: 0, files: Some(files) })
+        let parts = Parts::new(request.disk.clone(), root, owner, rolling, request.overwrite);
+        let files = Files::new(parts, Committer::open(request)?, request);
+        Ok(FileSink { waiting: 0, waiting_bytes: 0, files: Some(files) })
     }
 
-    async fn on_files(&mut self, act: impl FnOnce(&mut Files) -> Result<()> + Send + 'static) -> Result<()> {
+    async fn on_files<T: Send + 'static>(
+        &mut self,
+        act: impl FnOnce(&mut Files) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let lost = || Error::internal("the part files were lost to a thread that failed");
         let mut files = self.files.take().ok_or_else(lost)?;
         let acted = tokio::task::spawn_blocking(move || {
@@ -45,20 +52,62 @@ impl FileSink {
     }
 
     async fn write_waiting(&mut self) -> Result<()> {
-        let packets = std::mem::take(&mut self.waiting);
-        self.waiting_bytes = 0;
-        self.on_files(move |files| files.take(&packets)).await
+        self.on_files(Files::take).await?;
+        (self.waiting, self.waiting_bytes) = (0, 0);
+        Ok(())
     }
+}
+
+fn owner(request: &TableRequest<'_>) -> Result<Owner> {
+    let (run, task) = (request.run_id.to_string(), request.task);
+    let pipeline = request.checkpointed.then(|| pipeline(request));
+    let result = match (&pipeline, request.overwrite) {
+        (Some(pipeline), true) => result(request, pipeline)?,
+        _ => return Ok(Owner { result: run.clone(), run, task, pipeline }),
+    };
+    Ok(Owner { run: format!("{result}-{run}"), result, task, pipeline })
+}
+
+/// What the parts of all runs that overwrite a table share which go on from one another: it is made with the first
+/// of them and kept in the state folder, so that whoever begins anew with another one replaces their rows.
+fn result(request: &TableRequest<'_>, pipeline: &str) -> Result<String> {
+    let Some(state_dir) = request.state_dir else { return Ok(pipeline.to_string()) };
+    let folder = state_dir.join("connectors");
+    let (path, disk) = (folder.join(format!("overwrite-{pipeline}")), &request.disk);
+    let mut name = vec![0; 256];
+    let mut read_or_make = || -> std::io::Result<usize> {
+        if disk.size(&path)?.unwrap_or(0) == 0 {
+            disk.create_folder(&folder)?;
+            let mut file = disk.append(&path)?;
+            file.append(request.run_id.as_bytes())?;
+            file.sync()?;
+            disk.sync_folder(&folder)?;
+            disk.sync_folder(state_dir)?;
+        }
+        disk.read(&path, 0, &mut name)
+    };
+    let bytes = read_or_make().map_err(|error| {
+        Error::external_fatal(format!("can't keep the name of a result in '{}': {error}", path.display()))
+    })?;
+    Ok(format!("{:016x}", xxh3_64(&name[..bytes])))
+}
+
+/// What the hidden files of a pipeline have in their name: another state folder is another pipeline.
+fn pipeline(request: &TableRequest<'_>) -> String {
+    let state_dir = request.state_dir.map(absolute).unwrap_or_default();
+    format!("{:016x}", xxh3_64(format!("{}\0{}", request.pipeline_id, state_dir.display()).as_bytes()))
 }
 
 #[async_trait::async_trait]
 impl Sink for FileSink {
     async fn write(&mut self, packet: Packet) -> Result<()> {
-        self.waiting_bytes += packet.bytes.len();
-        self.waiting.push(packet);
-        if self.waiting_bytes >= WRITE_BYTES || self.waiting.len() >= WRITE_PACKETS {
+        if self.waiting_bytes >= WRITE_BYTES || self.waiting >= WRITE_PACKETS {
             self.write_waiting().await?;
         }
+        self.waiting_bytes += packet.bytes.len();
+        self.waiting += 1;
+        let lost = || Error::internal("the part files were lost to a thread that failed");
+        self.files.as_mut().ok_or_else(lost)?.push(packet);
         Ok(())
     }
 
@@ -70,45 +119,19 @@ impl Sink for FileSink {
         self.write_waiting().await?;
         self.on_files(Files::finish).await
     }
-}
 
-/// Part files with the marking of complete partitions.
-struct Files {
-    parts: Parts,
-    committer: Option<Committer>,
-    partitioned: bool,
-}
-
-impl Files {
-    fn take(&mut self, packets: &[Packet]) -> Result<()> {
-        for packet in packets {
-            if !packet.bytes.is_empty() {
-                self.parts.append(&packet.partition, &packet.bytes)?;
-                self.committer.iter_mut().for_each(|committer| committer.wrote(&packet.partition));
-            }
-            if let (Some(committer), Some(watermark)) = (&mut self.committer, packet.watermark) {
-                committer.watermark(watermark);
-            }
-        }
-        let moment = if self.parts.seal_old() { Moment::Checked } else { Moment::Moved };
-        self.parts.publish()?;
-        self.mark_complete(moment)
+    async fn prepare(&mut self, epoch: u64) -> Result<Vec<u8>> {
+        self.write_waiting().await?;
+        self.on_files(move |files| files.prepare(epoch == LAST_EPOCH)).await
     }
 
-    fn finish(&mut self) -> Result<()> {
-        self.parts.finish(self.partitioned)?;
-        self.mark_complete(Moment::Ended)
+    async fn commit(&mut self, prepared: &[u8]) -> Result<()> {
+        let prepared = prepared.to_vec();
+        self.on_files(move |files| files.commit(&prepared)).await
     }
 
-    fn mark_complete(&mut self, moment: Moment) -> Result<()> {
-        let Some(committer) = &mut self.committer else { return Ok(()) };
-        for partition in committer.complete(moment)? {
-            self.parts.seal(&partition);
-            self.parts.publish()?;
-            if let Some(name) = committer.success_name() {
-                self.parts.mark(&partition, name)?;
-            }
-        }
-        Ok(())
+    async fn recover(&mut self, prepared: &[Vec<u8>]) -> Result<()> {
+        let prepared = prepared.to_vec();
+        self.on_files(move |files| files.recover(&prepared)).await
     }
 }
