@@ -119,6 +119,31 @@ impl JobShared {
         }
     }
 
+    /// Whether all parts have ended.
+    pub fn is_done(&self) -> bool {
+        self.lock().running == 0
+    }
+
+    /// How it ended, or would if it ended now.
+    pub(crate) fn outcome(&self) -> Result<RunSummary> {
+        let progress = self.lock();
+        match &progress.error {
+            Some(error) => Err(error.clone()),
+            None => Ok(self.summary(progress.ended)),
+        }
+    }
+
+    fn summary(&self, ended: Option<Instant>) -> RunSummary {
+        let metrics = self.metrics.snapshot();
+        let sources = metrics.operators.iter().filter(|o| self.metrics.is_source(&o.uid));
+        RunSummary {
+            records: sources.map(|source| source.rows.input).sum(),
+            elapsed: ended.unwrap_or_else(Instant::now) - self.started,
+            stopped: *self.phase.borrow() != Phase::Running,
+            metrics,
+        }
+    }
+
     fn abort(&self) {
         self.aborted.store(true, Ordering::Release);
         self.phase.send_replace(Phase::Aborted);
@@ -178,7 +203,7 @@ impl JobHandle {
 
     /// Whether the job has ended.
     pub fn is_done(&self) -> bool {
-        self.0.shared.lock().running == 0
+        self.0.shared.is_done()
     }
 
     /// The counters as they stand.
@@ -190,24 +215,8 @@ impl JobHandle {
     pub fn wait(&self) -> Result<RunSummary> {
         let shared = &self.0.shared;
         let running = |progress: &mut Progress| progress.running > 0;
-        let waited = shared.changed.wait_while(shared.lock(), running);
-        let progress = waited.unwrap_or_else(PoisonError::into_inner);
-        match &progress.error {
-            Some(error) => Err(error.clone()),
-            None => Ok(self.summary(progress.ended)),
-        }
-    }
-
-    fn summary(&self, ended: Option<Instant>) -> RunSummary {
-        let shared = &self.0.shared;
-        let metrics = shared.metrics.snapshot();
-        let sources = metrics.operators.iter().filter(|o| shared.metrics.is_source(&o.uid));
-        RunSummary {
-            records: sources.map(|source| source.rows.input).sum(),
-            elapsed: ended.unwrap_or_else(Instant::now) - shared.started,
-            stopped: *shared.phase.borrow() != Phase::Running,
-            metrics,
-        }
+        drop(shared.changed.wait_while(shared.lock(), running).unwrap_or_else(PoisonError::into_inner));
+        shared.outcome()
     }
 }
 

@@ -37,3 +37,5 @@ pub use job::{JobHandle, RunSummary};
 pub use metrics::{CheckpointMetrics, JobMetrics, OperatorMetrics, SourceMetrics};
 pub use options::{BadRecords, JobOptions, Retry};
 pub use start::start;
+#[cfg(feature = "simulation")]
+pub use start::simulate;

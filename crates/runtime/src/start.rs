@@ -15,6 +15,8 @@ mod lanes;
 mod nodes;
 mod open;
 mod phases;
+#[cfg(feature = "simulation")]
+pub mod simulate;
 
 use crate::checkpoint::{Board, Coordinator};
 use crate::job::{JobHandle, JobShared, PhaseWatch, phase_channel};
@@ -55,9 +57,12 @@ pub fn start(plan: &StreamPlan, options: JobOptions) -> Result<JobHandle> {
     }
 }
 
+/// Workers with their tasks.
+type Workers = Vec<(Arc<WorkerSignal>, Vec<Task>)>;
+
 /// A job that only has to be started.
 struct Built {
-    workers: Vec<(Arc<WorkerSignal>, Vec<Task>)>,
+    workers: Workers,
     sources: Vec<SourcePart>,
     sinks: Vec<Writer>,
     metrics: Registry,
@@ -67,6 +72,24 @@ struct Built {
 
 impl Built {
     fn launch(self, edges: tokio::runtime::Runtime, options: &JobOptions) -> JobHandle {
+        let (job, workers) = self.spawn_edges(edges.handle(), options);
+        for (at, (signal, tasks)) in workers.into_iter().enumerate() {
+            let worker = Worker { tasks, signal, clock: options.clock.clone(), job: job.clone() };
+            let job = job.clone();
+            let run = move || {
+                worker.run();
+                job.part_ended();
+            };
+            std::thread::Builder::new()
+                .name(format!("tidemill-worker-{at}"))
+                .spawn(run)
+                .expect("threads can be started");
+        }
+        JobHandle::new(job, edges)
+    }
+
+    /// Starts everything but the workers, each of which is a part of the job that has to end.
+    fn spawn_edges(self, edges: &tokio::runtime::Handle, options: &JobOptions) -> (Arc<JobShared>, Workers) {
         let (phase, watch) = phase_channel();
         let readers = self.sources.iter().filter(|part| part.open.is_some()).count();
         let parts = self.workers.len() + readers + self.sinks.len() + usize::from(self.board.is_some());
@@ -99,19 +122,7 @@ impl Built {
                 Coordinator::new(checkpoints, parallelism, clock, checkpoint_counters, lost, board);
             edges.spawn(run_edge(job.clone(), watch.clone(), coordinator.run()));
         }
-        for (at, (signal, tasks)) in self.workers.into_iter().enumerate() {
-            let worker = Worker { tasks, signal, clock: options.clock.clone(), job: job.clone() };
-            let job = job.clone();
-            let run = move || {
-                worker.run();
-                job.part_ended();
-            };
-            std::thread::Builder::new()
-                .name(format!("tidemill-worker-{at}"))
-                .spawn(run)
-                .expect("threads can be started");
-        }
-        JobHandle::new(job, edges)
+        (job, self.workers)
     }
 }
 

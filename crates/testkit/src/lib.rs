@@ -5,6 +5,8 @@
 //! Invariant: never shipped; the answers of the oracle come from an engine that is not ours.
 
 pub mod cut_file;
+pub mod faulty_store;
+pub mod ledger;
 pub mod oracle;
 pub mod query;
 pub mod random;
@@ -12,6 +14,7 @@ mod ranked;
 pub mod run;
 mod sets;
 pub mod simulated_disk;
+pub mod simulation;
 pub mod sink_suite;
 pub mod source_suite;
 pub mod table;

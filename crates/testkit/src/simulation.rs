@@ -1,0 +1,201 @@
+//! Lives of one job in a simulation: it is run under a seed, killed, run again at another parallelism, until it ends.
+//!
+//! Invariant: everything follows from the seed: the order of steps, the moments of kills and stops, failing calls of
+//! the sink and of the checkpoint store, jumps of the clock, chunk and queue sizes.
+
+use crate::cut_file::CUT_FILE;
+use crate::faulty_store::FaultyStore;
+use crate::ledger::LEDGER;
+use crate::random::Random;
+use std::sync::Arc;
+use std::time::Duration;
+use tidemill_connector::ConnectorRegistry;
+use tidemill_plan::stream::SinkTarget;
+use tidemill_plan::{Operator, StreamPlan};
+use tidemill_runtime::simulate::{Chance, Fate, Simulated, SimulatedClock, simulate};
+use tidemill_runtime::{CheckpointOptions, JobMetrics, JobOptions, Retry};
+use tidemill_sql::{Outcome, Session, parse_script};
+use tidemill_state::checkpoint::StateFolder;
+use tidemill_types::{Error, Options};
+
+/// How often a job is killed at most before it may run to its end.
+const KILLS_MAX: u64 = 6;
+/// Kills come within so many steps: most jobs are short.
+const KILL_STEPS_MAX: [u64; 3] = [60, 300, 2_000];
+/// How often a run may fail by itself before the simulation gives up.
+const FAILURES_MAX: u32 = 60;
+
+impl Chance for Random {
+    fn below(&mut self, n: u64) -> u64 {
+        Random::below(self, n)
+    }
+}
+
+/// What befell a job.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Lives {
+    /// How often it was killed.
+    pub kills: u32,
+    /// How often it went on from a checkpoint.
+    pub resumed: u32,
+    /// How often it was stopped.
+    pub stops: u32,
+    /// How often it failed because something outside did.
+    pub failures: u32,
+    /// How many checkpoints it completed.
+    pub checkpoints: u64,
+}
+
+/// The connectors of a simulation.
+pub fn connectors() -> ConnectorRegistry {
+    let mut connectors = tidemill_connectors::connectors();
+    connectors.0.push(Arc::new(CUT_FILE));
+    connectors.0.push(Arc::new(LEDGER));
+    connectors
+}
+
+/// The plan of the one job of a script: its last query, written to a ledger of this name.
+pub fn plan(script: &str, ledger: &str, seed: u64, one_in: u64) -> Result<StreamPlan, String> {
+    let (statements, errors) = parse_script(script);
+    if let Some(error) = errors.first() {
+        return Err(error.message.clone());
+    }
+    let functions = Arc::new(tidemill_functions::registry());
+    let mut session = Session::new(functions, Arc::new(connectors()));
+    let mut job = None;
+    for statement in &statements {
+        if let Outcome::Job(planned) = session.run(statement).map_err(|error| error.message)? {
+            job = Some(planned);
+        }
+    }
+    let mut plan = job.ok_or("the script runs no job")?.plan;
+    for node in &mut plan.nodes {
+        if let Operator::Sink(sink) = &mut node.operator
+            && matches!(sink.target, SinkTarget::Collect)
+        {
+            sink.target = to_ledger(ledger, seed, one_in);
+        }
+    }
+    Ok(plan)
+}
+
+fn to_ledger(name: &str, seed: u64, one_in: u64) -> SinkTarget {
+    let (seed, one_in) = (seed.to_string(), one_in.to_string());
+    SinkTarget::Table {
+        table: "ledger".into(),
+        connector: "ledger".into(),
+        options: Options::new([
+            ("connector", "ledger"),
+            ("name", name),
+            ("seed", seed.as_str()),
+            ("one-in", one_in.as_str()),
+        ]),
+        partition_by: Vec::new(),
+        primary_key: Vec::new(),
+        metadata: Vec::new(),
+        overwrite: false,
+    }
+}
+
+/// Runs a job from life to life until it has ended; `Err` says what went wrong.
+pub fn live(plan: &StreamPlan, random: &mut Random) -> Result<Lives, String> {
+    let store = Arc::new(FaultyStore::new(random.below(u64::MAX), *random.pick(&[0, 0, 40, 12])));
+    let folder = StateFolder::of_store(store.clone(), "simulated");
+    let clock = Arc::new(SimulatedClock::new(1_700_000_000_000));
+    let mut lives = Lives::default();
+    let mut kills_left = random.below(KILLS_MAX + 1);
+    for life in 0.. {
+        if life > kills_left + 1 {
+            store.calm();
+        }
+        let options = options(&folder, &store, clock.clone(), life, random).map_err(|error| error.to_string())?;
+        lives.resumed += u32::from(options.checkpoints.as_ref().is_some_and(|c| c.from.is_some()));
+        let fate = fate(kills_left > 0, random);
+        match simulate(plan, &options, &clock, random, fate).map_err(|error| error.to_string())? {
+            Simulated::Killed(metrics) => {
+                accounted_for(&metrics)?;
+                lives.checkpoints += metrics.checkpoints.completed;
+                lives.kills += 1;
+                kills_left -= 1;
+            }
+            Simulated::Ended(Ok(summary)) => {
+                accounted_for(&summary.metrics)?;
+                lives.checkpoints += summary.metrics.checkpoints.completed;
+                if !summary.stopped {
+                    return Ok(lives);
+                }
+                lives.stops += 1;
+                kills_left = kills_left.saturating_sub(1);
+            }
+            Simulated::Ended(Err(Error::External { message, retryable })) => {
+                lives.failures += 1;
+                if !retryable || lives.failures > FAILURES_MAX {
+                    return Err(format!("it failed for good: {message}"));
+                }
+            }
+            Simulated::Ended(Err(error)) => return Err(error.to_string()),
+        }
+    }
+    unreachable!("a job ends or fails for good")
+}
+
+fn fate(may_end: bool, random: &mut Random) -> Fate {
+    let within = *random.pick(&KILL_STEPS_MAX);
+    let moment = |random: &mut Random| 1 + random.below(within);
+    let jump = (random.below(3) == 0).then(|| (moment(random), random.below(20_000) as i64 - 10_000));
+    match (may_end, random.below(5)) {
+        (false, _) => Fate { jump, ..Fate::default() },
+        (true, 0) => Fate { stop_at: Some(moment(random)), jump, ..Fate::default() },
+        (true, _) => Fate { kill_at: Some(moment(random)), jump, ..Fate::default() },
+    }
+}
+
+fn options(
+    folder: &StateFolder,
+    store: &FaultyStore,
+    clock: Arc<SimulatedClock>,
+    life: u64,
+    random: &mut Random,
+) -> tidemill_types::Result<JobOptions> {
+    let checkpoints = folder.job("job")?;
+    // What is lost and what is there is decided when the process dies, not while it starts.
+    let loaded = store.undisturbed(|| {
+        let waiting = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let waiting = waiting.map_err(|error| Error::internal(format!("no runtime: {error}")))?;
+        waiting.block_on(async {
+            checkpoints.clear_leftovers().await?;
+            checkpoints.load().await
+        })
+    })?;
+    let pause = Duration::from_millis(10);
+    Ok(JobOptions {
+        parallelism: 1 + random.below(4) as usize,
+        clock,
+        run_id: format!("life-{life}"),
+        retry: Retry { attempts_max: 12, pause, pause_max: pause },
+        checkpoints: Some(CheckpointOptions {
+            store: checkpoints,
+            job: "job".into(),
+            pipeline_id: "simulated".into(),
+            interval: Some(Duration::from_millis(*random.pick(&[1, 3, 10, 60]))),
+            pause_min: Duration::ZERO,
+            timeout: Duration::from_secs(5),
+            failures_max: random.below(3) as u32,
+            retained: 1 + random.below(3) as usize,
+            plan: Default::default(),
+            from: loaded.map(Arc::new),
+            state_dir: None,
+        }),
+        queue_bytes_max: *random.pick(&[1 << 10, 16 << 10, 4 << 20]),
+        chunk_rows_max: *random.pick(&[1, 7, 64, 4_096]),
+        ..JobOptions::new(connectors())
+    })
+}
+
+/// Every row that an operator was given is accounted for.
+fn accounted_for(metrics: &JobMetrics) -> Result<(), String> {
+    match metrics.operators.iter().find(|operator| !operator.rows.balanced()) {
+        Some(operator) => Err(format!("rows of {} do not balance: {:?}", operator.uid, operator.rows)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,82 @@
+//! A job that is killed again and again, at whatever moment and at another parallelism each time, gives exactly what
+//! SQLite answers, in a sink that shows only what is committed. A failing seed is printed; `TIDEMILL_SEED=n` replays
+//! it, `TIDEMILL_SEEDS=n` runs more of them.
+
+use tidemill_testkit::ledger;
+use tidemill_testkit::oracle::{answer, json_lines, rows};
+use tidemill_testkit::query::question;
+use tidemill_testkit::random::Random;
+use tidemill_testkit::run::Folded;
+use tidemill_testkit::simulation::{Lives, live, plan};
+
+const SEEDS_DEFAULT: u64 = 150;
+const SPAN_MS: i64 = 60_000;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+#[test]
+fn killed_jobs_give_the_batch_answer_exactly_once() {
+    let seeds = match number("TIDEMILL_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("TIDEMILL_SEEDS").unwrap_or(SEEDS_DEFAULT),
+    };
+    let many = seeds.end - seeds.start >= SEEDS_DEFAULT;
+    let mut all = Lives::default();
+    for seed in seeds {
+        let lives = check(seed);
+        all.kills += lives.kills;
+        all.resumed += lives.resumed;
+        all.stops += lives.stops;
+        all.failures += lives.failures;
+        all.checkpoints += lives.checkpoints;
+    }
+    println!("{all:?}");
+    // The simulation would prove nothing if nothing happened in it.
+    assert!(!many || (all.kills > 100 && all.resumed > 100 && all.stops > 10 && all.failures > 5), "{all:?}");
+}
+
+fn check(seed: u64) -> Lives {
+    let mut random = Random::new(seed);
+    let count = 50 + random.below(400) as usize;
+    let rows = rows(&mut random, count, SPAN_MS);
+    let delay_ms = *random.pick(&[0i64, 1_000, 4_000, 20_000]);
+    let question = question(&mut random, SPAN_MS);
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let path = folder.path().join("t.jsonl");
+    std::fs::write(&path, json_lines(&rows)).expect("the folder takes a file");
+    let table = |name: &str, delay: i64| {
+        format!(
+            "CREATE TABLE {name} (seq BIGINT, a INT, b STRING, v BIGINT, ts TIMESTAMP(3), \
+             WATERMARK FOR ts AS ts - INTERVAL '{}' SECOND(3)) \
+             WITH ('connector' = 'cut-file', 'path' = '{}', 'seed' = '{seed}', 'blob-lines-max' = '{}', 'format' = 'json');\n",
+            delay / 1_000,
+            path.display(),
+            1 + seed % 12,
+        )
+    };
+    let script = format!("{}{}{};", table("t", delay_ms), table("patient", 999_000), question.flink);
+    let expected = answer(&rows, delay_ms, &question.sqlite)
+        .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", question.sqlite));
+    let ledger = format!("simulation-{seed}");
+    let one_in = *random.pick(&[0, 0, 30, 8]);
+    let plan = plan(&script, &ledger, seed, one_in)
+        .unwrap_or_else(|error| panic!("TIDEMILL_SEED={seed}: {error}\n{script}"));
+    let lives = live(&plan, &mut random).unwrap_or_else(|error| panic!("TIDEMILL_SEED={seed}: {error}\n{script}"));
+    let differences = differences(&ledger::visible(&ledger), &expected);
+    assert!(differences.is_empty(), "TIDEMILL_SEED={seed} {lives:?}\n{script}\n{differences}");
+    ledger::forget(&ledger);
+    lives
+}
+
+/// The rows that only one side has, with how often.
+fn differences(given: &Folded, expected: &Folded) -> String {
+    let lines = |name: &str, of: &Folded, other: &Folded| -> String {
+        of.iter()
+            .filter(|(row, count)| other.get(*row) != Some(count))
+            .map(|(row, count)| format!("{name}: {count} x {row:?}\n"))
+            .collect()
+    };
+    lines("given", given, expected) + &lines("expected", expected, given)
+}
