@@ -30,7 +30,7 @@ impl Variables {
     }
 
     /// The text with all variables replaced. Places in errors are those of the text given.
-    pub(crate) fn replace(&self, text: &str) -> Result<String, Vec<Diagnostic>> {
+    pub fn replace(&self, text: &str) -> Result<String, Vec<Diagnostic>> {
         let mut out = String::with_capacity(text.len());
         let mut errors = Vec::new();
         let mut at = 0;

@@ -36,6 +36,6 @@ pub use fragment::{Edge, Fragment, Root, cut};
 pub use job::{JobHandle, RunSummary};
 pub use metrics::{CheckpointMetrics, JobMetrics, OperatorMetrics, SourceMetrics};
 pub use options::{BadRecords, JobOptions, Retry};
-pub use start::start;
 #[cfg(feature = "simulation")]
 pub use start::simulate;
+pub use start::start;

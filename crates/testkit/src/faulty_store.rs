@@ -53,7 +53,10 @@ fn broken() -> Error {
 impl FaultyStore {
     /// An empty store of which one write in so many fails; 0: none.
     pub fn new(seed: u64, one_in: u64) -> Self {
-        FaultyStore { inner: InMemory::new(), faults: Arc::new(Mutex::new(Faults { random: Random::new(seed), one_in })) }
+        FaultyStore {
+            inner: InMemory::new(),
+            faults: Arc::new(Mutex::new(Faults { random: Random::new(seed), one_in })),
+        }
     }
 
     /// Nothing fails from here on.
@@ -107,10 +110,7 @@ impl ObjectStore for FaultyStore {
         self.inner.get_opts(from, options).await
     }
 
-    fn delete_stream(
-        &self,
-        paths: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         self.inner.delete_stream(paths)
     }
 

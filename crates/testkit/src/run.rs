@@ -33,8 +33,13 @@ pub fn engine(parallelism: usize) -> Engine {
 
 /// Runs all statements of a script in order, each job to its end.
 pub fn run(text: &str, parallelism: usize) -> Result<Answer, EngineError> {
+    run_with(text, parallelism, &Variables::only([]))
+}
+
+/// The same with values for `${NAME}`.
+pub fn run_with(text: &str, parallelism: usize, variables: &Variables) -> Result<Answer, EngineError> {
     let mut engine = engine(parallelism);
-    let script = Script::parse("test.sql", text, &Variables::only([]))?;
+    let script = Script::parse("test.sql", text, variables)?;
     let mut answer = Answer::default();
     for index in 0..script.len() {
         match engine.start(&script, index)? {

@@ -7,6 +7,7 @@ use crate::cut_file::CUT_FILE;
 use crate::faulty_store::FaultyStore;
 use crate::ledger::LEDGER;
 use crate::random::Random;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tidemill_connector::ConnectorRegistry;
@@ -54,21 +55,30 @@ pub fn connectors() -> ConnectorRegistry {
     connectors
 }
 
+/// A job that can be simulated.
+#[derive(Debug)]
+pub struct Planned {
+    /// What it computes.
+    pub plan: StreamPlan,
+    /// The session's time zone.
+    pub zone: chrono_tz::Tz,
+}
+
 /// The plan of the one job of a script: its last query, written to a ledger of this name.
-pub fn plan(script: &str, ledger: &str, seed: u64, one_in: u64) -> Result<StreamPlan, String> {
+pub fn plan(script: &str, ledger: &str, seed: u64, one_in: u64) -> Result<Planned, String> {
     let (statements, errors) = parse_script(script);
     if let Some(error) = errors.first() {
         return Err(error.message.clone());
     }
     let functions = Arc::new(tidemill_functions::registry());
     let mut session = Session::new(functions, Arc::new(connectors()));
-    let mut job = None;
+    let mut query = None;
     for statement in &statements {
-        if let Outcome::Job(planned) = session.run(statement).map_err(|error| error.message)? {
-            job = Some(planned);
+        if let Outcome::Job(job) = session.run(statement).map_err(|error| error.message)? {
+            query = job.collect.is_some().then_some(job.plan);
         }
     }
-    let mut plan = job.ok_or("the script runs no job")?.plan;
+    let mut plan = query.ok_or("the script does not end in a query")?;
     for node in &mut plan.nodes {
         if let Operator::Sink(sink) = &mut node.operator
             && matches!(sink.target, SinkTarget::Collect)
@@ -76,7 +86,25 @@ pub fn plan(script: &str, ledger: &str, seed: u64, one_in: u64) -> Result<Stream
             sink.target = to_ledger(ledger, seed, one_in);
         }
     }
-    Ok(plan)
+    Ok(Planned { plan, zone: session.settings.zone() })
+}
+
+/// Has the plain files that the plan reads cut at random, so that there are checkpoints between their rows.
+pub fn cut_files(plan: &mut StreamPlan, random: &mut Random) {
+    for node in &mut plan.nodes {
+        let Operator::Source(source) = &mut node.operator else { continue };
+        let path = source.options.get("path").unwrap_or_default().to_string();
+        let plain = source.connector == "filesystem"
+            && source.metadata.is_empty()
+            && source.partition_by.is_empty()
+            && Path::new(&path).is_file()
+            && [".gz", ".zst", ".bz2", ".xz", ".deflate"].iter().all(|ending| !path.ends_with(ending));
+        if plain {
+            source.connector = "cut-file".into();
+            source.options.0.insert("seed".into(), random.below(1 << 30).to_string());
+            source.options.0.insert("blob-lines-max".into(), (1 + random.below(3)).to_string());
+        }
+    }
 }
 
 fn to_ledger(name: &str, seed: u64, one_in: u64) -> SinkTarget {
@@ -98,7 +126,7 @@ fn to_ledger(name: &str, seed: u64, one_in: u64) -> SinkTarget {
 }
 
 /// Runs a job from life to life until it has ended; `Err` says what went wrong.
-pub fn live(plan: &StreamPlan, random: &mut Random) -> Result<Lives, String> {
+pub fn live(job: &Planned, random: &mut Random) -> Result<Lives, String> {
     let store = Arc::new(FaultyStore::new(random.below(u64::MAX), *random.pick(&[0, 0, 40, 12])));
     let folder = StateFolder::of_store(store.clone(), "simulated");
     let clock = Arc::new(SimulatedClock::new(1_700_000_000_000));
@@ -108,10 +136,12 @@ pub fn live(plan: &StreamPlan, random: &mut Random) -> Result<Lives, String> {
         if life > kills_left + 1 {
             store.calm();
         }
-        let options = options(&folder, &store, clock.clone(), life, random).map_err(|error| error.to_string())?;
+        let options = options(&folder, &store, clock.clone(), life, random)
+            .map(|options| JobOptions { zone: job.zone, ..options })
+            .map_err(|error| error.to_string())?;
         lives.resumed += u32::from(options.checkpoints.as_ref().is_some_and(|c| c.from.is_some()));
         let fate = fate(kills_left > 0, random);
-        match simulate(plan, &options, &clock, random, fate).map_err(|error| error.to_string())? {
+        match simulate(&job.plan, &options, &clock, random, fate).map_err(|error| error.to_string())? {
             Simulated::Killed(metrics) => {
                 accounted_for(&metrics)?;
                 lives.checkpoints += metrics.checkpoints.completed;
