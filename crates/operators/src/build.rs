@@ -7,6 +7,7 @@ use crate::drop_update_before::DropUpdateBefore;
 use crate::expand::Expand;
 use crate::group_aggregate::GroupAggregate;
 use crate::limit::Limit;
+use crate::match_recognize::MatchRecognize;
 use crate::mini_batch::MiniBatch;
 use crate::operator::Operator;
 use crate::regular_join::RegularJoin;
@@ -76,6 +77,7 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
         Plan::ChangelogNormalize { keys } => Box::new(ChangelogNormalize::new(keys, first()?, job)),
         Plan::Deduplicate(plan) => Box::new(Deduplicate::new(plan, first()?, job)),
         Plan::TimeSort(plan) => Box::new(TimeSort::new(plan, first()?, job)),
+        Plan::MatchRecognize(plan) => Box::new(MatchRecognize::new(plan, first()?, job)),
         Plan::Limit { offset, count } => Box::new(Limit::new(*offset, *count)),
         other => return Err(not_here(other)),
     })

@@ -14,6 +14,7 @@ pub mod group_aggregate;
 pub mod keys;
 pub mod limit;
 pub mod local_window_aggregate;
+pub mod match_recognize;
 pub mod mini_batch;
 pub mod operator;
 mod ranked_rows;

@@ -96,6 +96,7 @@ impl Operator {
             }
             Operator::Deduplicate(plan) => format!("keep={},", if plan.keep_last { "last" } else { "first" }),
             Operator::TimeSort(plan) => format!("time=#{}, then=[{}],", plan.time_column, order(&plan.order)),
+            Operator::MatchRecognize(plan) => format!("{plan},"),
             Operator::Limit { offset, count } => format!("offset={offset}, count={count},"),
             Operator::Sink(sink) => match &sink.target {
                 SinkTarget::Table { table, connector, .. } => {
@@ -134,6 +135,7 @@ impl Operator {
             Operator::Deduplicate(plan) if plan.keep_last => "the last row of each key, for ever".into(),
             Operator::Deduplicate(_) => "each key, for ever".into(),
             Operator::TimeSort(_) => "rows that the watermark has not passed".into(),
+            Operator::MatchRecognize(plan) => plan.state_text(),
             Operator::Limit { .. } => "the number of rows seen".into(),
             Operator::SetOperation(plan) if plan.final_only => {
                 "each row with how often both inputs have it, until the end of input".into()

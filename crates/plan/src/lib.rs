@@ -9,6 +9,7 @@ pub mod eval;
 pub mod explain;
 pub mod expr;
 pub mod function;
+pub mod pattern;
 pub mod rank;
 pub mod stream;
 pub mod window;

@@ -3,6 +3,7 @@
 //! Invariant: nodes are in topological order; a node's inputs have smaller ids. Column indices refer to the
 //! schema of the input node.
 
+use crate::pattern::MatchRecognizePlan;
 use crate::rank::{DeduplicatePlan, TimeSortPlan, TopNPlan, WindowTopNPlan};
 use crate::{AggregateCall, Expr, WindowProperty, WindowSpec};
 use arrow_array::ArrayRef;
@@ -161,6 +162,8 @@ pub enum Operator {
     Deduplicate(DeduplicatePlan),
     /// Orders rows by event time.
     TimeSort(TimeSortPlan),
+    /// Finds a pattern in the ordered rows of each partition. Gives the partition columns, then the measures.
+    MatchRecognize(Box<MatchRecognizePlan>),
     /// Lets the first rows through.
     Limit {
         /// How many rows are skipped first.
@@ -442,6 +445,7 @@ impl Operator {
             Operator::Deduplicate(_) => "deduplicate",
             Operator::ChangelogNormalize { .. } => "changelog normalize",
             Operator::TimeSort(_) => "time-sort",
+            Operator::MatchRecognize(_) => "match-recognize",
             Operator::Limit { .. } => "limit",
             Operator::Sink(_) => "sink",
         }

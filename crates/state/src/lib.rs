@@ -2,7 +2,8 @@
 //! how it gets into a snapshot and back by key group.
 //!
 //! Four kinds: value tables ([`GroupTable`], with panes [`PanedTable`], with one value per task
-//! [`SharedValue`]), the [`OrderedTable`], the [`JoinTable`] and [`Timers`].
+//! [`SharedValue`]), the [`OrderedTable`], the [`JoinTable`] and [`Timers`]; besides them the [`MatchTable`] of
+//! partial matches and [`WaitingRows`] of whole rows in columns.
 //! Where snapshots of a whole job live is [`checkpoint`]'s business.
 //! Keys that do not fit into memory are moved to disk by their table; see [`spill`].
 //! Invariant: nothing here knows an operator; only `checkpoint` and `spill` do I/O, only `checkpoint` is handed a
@@ -14,6 +15,7 @@ pub mod counted_sets;
 pub mod group_table;
 pub mod join_table;
 pub mod key_index;
+pub mod match_table;
 pub mod ordered_table;
 pub mod paned_table;
 mod sections;
@@ -25,11 +27,13 @@ pub mod spill;
 pub mod table;
 pub mod timers;
 mod tracking;
+pub mod waiting_rows;
 
 pub use counted_sets::CountedSets;
 pub use group_table::GroupTable;
 pub use join_table::JoinTable;
 pub use key_index::KeyIndex;
+pub use match_table::{MatchTable, PartialMatch, Partition, Run};
 pub use ordered_table::OrderedTable;
 pub use paned_table::{DERIVED_PANE, PaneId, PanedTable, UNUSED_KEYS, derived_pane};
 pub use session_table::{Session, SessionTable};
@@ -39,3 +43,4 @@ pub use snapshot::SnapshotRows;
 pub use spill::MemoryBudget;
 pub use table::StateTable;
 pub use timers::Timers;
+pub use waiting_rows::WaitingRows;

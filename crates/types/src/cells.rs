@@ -106,6 +106,18 @@ impl Cells {
         }
     }
 
+    /// Puts the value of one slot into another.
+    pub fn copy(&mut self, from: u32, to: u32) {
+        let (from, to) = (from as usize, to as usize);
+        match self {
+            Cells::I64(v) => v[to] = v[from],
+            Cells::I128(v) => v[to] = v[from],
+            Cells::F64(v) => v[to] = v[from],
+            Cells::Bytes(v) => v[to] = v[from].clone(),
+            Cells::Multiset(v) => v[to] = v[from].clone(),
+        }
+    }
+
     /// The values of these slots as an Arrow column: Int64, Decimal128(38, 0), Float64 or BinaryView.
     pub fn to_array(&self, slots: &[u32]) -> ArrayRef {
         let at = slots.iter().map(|&slot| slot as usize);

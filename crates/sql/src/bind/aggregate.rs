@@ -83,7 +83,7 @@ impl Binder<'_> {
         let scope = Scope::of(input);
         let mut grouping = self.grouping(select, input, scope)?;
         grouping.lifted = lifted.iter().flat_map(|query| nullable(&query.rows.columns)).collect();
-        let mut env = Env { scope, grouping: Some(&mut grouping) };
+        let mut env = Env { grouping: Some(&mut grouping), ..Env::rows(scope) };
         let exprs =
             items.iter().map(|item| self.bind_grouped_item(item, &mut env)).collect::<Bound<Vec<_>>>()?;
         let having = select

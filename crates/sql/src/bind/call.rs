@@ -19,6 +19,11 @@ impl Binder<'_> {
         if call.args.iter().any(|arg| arg.name.is_some()) {
             return Err(unsupported(call.span, "a named argument of this function"));
         }
+        if env.matched.is_some()
+            && let Some(read) = self.match_call(call, &name, env)?
+        {
+            return Ok(read);
+        }
         if self.session.functions.aggregate(&name).is_some() {
             return match env.grouping.as_deref_mut() {
                 Some(grouping) => grouping.aggregate(self, call, &name),

@@ -3,6 +3,7 @@
 use super::fold::null;
 use super::grouping::Grouping;
 use super::literal::{boolean, literal, string};
+use super::match_scope::MatchScope;
 use super::scope::Scope;
 use super::{Binder, Bound, types, unsupported};
 use crate::ast::{self, BinaryOp, ExprKind, IsTest, LikeKind, QuantifiedSource, TimeUnit, TrimSide, UnaryOp};
@@ -11,16 +12,18 @@ use crate::span::Span;
 use tidemill_plan::{CastMode, Expr};
 use tidemill_types::{DataType, TypeKind};
 
-/// Where an expression stands: the columns it may name, and the grouping above which it stands, if any.
+/// Where an expression stands: the columns it may name, and the grouping above which, or the MATCH_RECOGNIZE in which
+/// it stands, if any.
 pub(crate) struct Env<'s, 'g> {
     pub(crate) scope: Scope<'s>,
     pub(crate) grouping: Option<&'g mut Grouping<'s>>,
+    pub(crate) matched: Option<&'g mut MatchScope>,
 }
 
 impl<'s> Env<'s, '_> {
     /// An expression over rows, where no aggregate may stand.
     pub(crate) fn rows(scope: Scope<'s>) -> Self {
-        Env { scope, grouping: None }
+        Env { scope, grouping: None, matched: None }
     }
 }
 
@@ -58,9 +61,10 @@ impl Binder<'_> {
         let span = expr.span;
         match &*expr.kind {
             ExprKind::Literal(value) => literal(value, span),
-            ExprKind::Name(parts) => match env.grouping.as_deref_mut() {
-                Some(grouping) => grouping.grouped_name(self, parts, span),
-                None => self.bind_name(parts, env.scope),
+            ExprKind::Name(parts) => match (env.grouping.as_deref_mut(), env.matched.as_deref_mut()) {
+                (Some(grouping), _) => grouping.grouped_name(self, parts, span),
+                (None, Some(matched)) => self.match_name(parts, matched),
+                (None, None) => self.bind_name(parts, env.scope),
             },
             ExprKind::Field { base, field } => {
                 let base = self.bind_expr(base, env)?;

@@ -68,7 +68,7 @@ impl Binder<'_> {
                 let joined = self.bind_joined(&inner)?;
                 self.place_joins(joined, Vec::new(), &[])?
             }
-            TableRefKind::MatchRecognize(_) => return Err(unsupported(table.span, "MATCH_RECOGNIZE")),
+            TableRefKind::MatchRecognize(clause) => self.bind_match_recognize(clause)?,
         };
         match &table.alias {
             Some(alias) => {

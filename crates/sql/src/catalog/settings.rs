@@ -85,6 +85,18 @@ pub const SETTINGS: &[OptionSpec] = &[
         "whether late rows are kept as records",
     )
     .default("count"),
+    OptionSpec::new(
+        "tidemill.match-recognize.extensions",
+        OptionKind::Boolean,
+        "whether MATCH_RECOGNIZE takes what Flink has not: alternatives, groups, PREV, MATCH_TIMED_OUT",
+    )
+    .default("false"),
+    OptionSpec::new(
+        "tidemill.match-recognize.partial-matches-max",
+        OptionKind::Integer,
+        "how many partial matches a key of a MATCH_RECOGNIZE may have; more end the run",
+    )
+    .default("100000"),
 ];
 
 /// The settings of a session.

@@ -83,6 +83,7 @@ fn inputs_needed(node: &Node, needed: &BTreeSet<usize>, width: usize) -> BTreeSe
         Operator::TopN(_) | Operator::WindowTopN(_) | Operator::Deduplicate(_) | Operator::TimeSort(_) => {
             super::ranked::needed(&node.operator, needed, width)
         }
+        Operator::MatchRecognize(plan) => plan.columns().collect(),
         Operator::Join(_) => unreachable!("a join's inputs are told apart before"),
         Operator::Unnest(plan) => {
             let kept = needed.iter().filter_map(|i| plan.kept.get(*i));
@@ -252,6 +253,10 @@ fn write_operator(
         | Operator::Limit { .. }
         | Operator::SetOperation(_)
         | Operator::Sink(_) => (operator.clone(), below.to_vec()),
+        Operator::MatchRecognize(plan) => {
+            let plan = plan.with_columns(|column| at(below, column));
+            (Operator::MatchRecognize(Box::new(plan)), identity(width))
+        }
         Operator::Join(_) => unreachable!("a join is written with both its inputs"),
     }
 }
