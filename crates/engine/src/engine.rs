@@ -240,6 +240,16 @@ fn endless_state(script: &Script, index: usize, job: &Job) -> Vec<String> {
         return Vec::new();
     }
     let line = script.info(index).line;
+    let patterns = job.plan.nodes.iter().filter_map(|node| match &node.operator {
+        Operator::MatchRecognize(plan) if plan.unbounded() => Some(format!(
+            "the MATCH_RECOGNIZE of the job on line {line} has a loop and no WITHIN: {} may keep partial matches for ever; add WITHIN INTERVAL ..",
+            node.uid
+        )),
+        Operator::MatchRecognize(plan) if plan.history_rows() > 0 => {
+            Some(format!("the job on line {line} keeps rows of every key for ever in {} (PREV)", node.uid))
+        }
+        _ => None,
+    });
     job.plan
         .nodes
         .iter()
@@ -251,6 +261,7 @@ fn endless_state(script: &Script, index: usize, job: &Job) -> Vec<String> {
                 node.operator.state()
             )
         })
+        .chain(patterns)
         .collect()
 }
 

@@ -127,7 +127,7 @@ impl Binder<'_> {
         };
         let column = if variable.is_some() { &parts[1..] } else { parts };
         let scope = Scope { columns: &matched.columns };
-        let (index, used) = scope.resolve(column).map_err(|error| matched.unknown(parts, error))?;
+        let (index, used) = scope.resolve(column).map_err(|error| matched.unknown(column, error))?;
         let own = scope.column(index);
         matched.named.push(variable);
         let mut expr = match matched.reading {
@@ -194,13 +194,13 @@ impl Binder<'_> {
         let reading = within(name, count, matched, call.span)?;
         let (before, named) = (matched.reading, std::mem::take(&mut matched.named));
         matched.reading = reading;
-        let bound = self.bind_expr(arg, env);
+        let bound = self.bind_expr(arg, env)?;
         let matched = env.matched.as_deref_mut().expect("the caller looked");
         matched.reading = before;
         let inner = std::mem::replace(&mut matched.named, named);
         matched.named.extend(&inner);
         one_variable(&inner, name, call.span, true)?;
-        bound
+        Ok(bound)
     }
 
     fn match_rowtime(&self, call: &FunctionCall, env: &mut Env<'_, '_>) -> Bound<Expr> {
@@ -254,12 +254,11 @@ impl Binder<'_> {
         }
         matched.reading = Reading::Rows;
         let named = std::mem::take(&mut matched.named);
-        let args = call.args.iter().map(|arg| self.bind_expr(&arg.value, env)).collect::<Bound<Vec<_>>>();
+        let args = call.args.iter().map(|arg| self.bind_expr(&arg.value, env)).collect::<Bound<Vec<_>>>()?;
         let matched = env.matched.as_deref_mut().expect("the caller looked");
         matched.reading = LAST;
         let inner = std::mem::replace(&mut matched.named, named);
         let variable = one_variable(&inner, name, call.span, name != "COUNT")?;
-        let args = args?;
         let types: Vec<DataType> = args.iter().map(Expr::data_type).collect();
         let infos: Vec<_> = (args.iter().zip(&types))
             .map(|(arg, data_type)| ArgumentInfo { data_type, literal: arg.literal() })
