@@ -39,6 +39,8 @@ pub struct WindowAggregate {
     reached: SharedValue,
     running: Running,
     spans: Spans,
+    /// Up to which move of the table's keys `running` and `spans` hold.
+    moves_seen: u64,
     /// End and firing time of the first window with data that has not fired.
     next: Option<(i64, i64)>,
     ids: Vec<u32>,
@@ -79,6 +81,7 @@ impl WindowAggregate {
             reached: SharedValue::new(WATERMARK_NONE),
             running: Running::new(invertible),
             spans: Spans::default(),
+            moves_seen: 0,
             next: None,
             ids: Vec::new(),
             slots: Vec::new(),
@@ -210,6 +213,7 @@ impl WindowAggregate {
         self.keys.encode(chunk);
         self.table.sweep(UNUSED_KEYS);
         self.table.intern(&self.keys.encoded, &self.keys.hashes, &mut self.ids);
+        self.follow_moves();
         let (before, after) = progress;
         // Nothing fires inside the chunk if no window with data ends at or below its last watermark.
         let quiet = self.next.is_none_or(|(_, fires)| fires > after);
@@ -348,6 +352,7 @@ impl Operator for WindowAggregate {
 
     fn on_restored(&mut self) -> Result<()> {
         self.running.reset(&mut self.table);
+        self.drop_spans_before(None);
         self.next = None;
         let first = self.table.panes().next();
         if let Some(first) = first

@@ -7,24 +7,23 @@
 //! Invariant: a slot belongs to one key and one pane. Keys without a slot go away at [`PanedTable::sweep`]
 //! only, so numbers stay valid while a chunk is worked on.
 
-use crate::sections::{GONE, Sections};
-use crate::snapshot::{Reader, Section, write_prefixed};
+mod moved;
+mod pane;
+mod saved;
+
+use crate::snapshot::write_prefixed;
+use crate::spill::Spill;
 use crate::tracking::Tracking;
-use crate::{KeyIndex, SlotCells, SnapshotRows, StateTable};
-use hashbrown::HashTable;
+use crate::{KeyIndex, SlotCells};
+use moved::Moved;
+pub use moved::MovedOut;
+use pane::Pane;
+use saved::{ROW, write_pane};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use tidemill_types::key::{EncodedKeys, hash, key_group};
-use tidemill_types::{CellKind, Result};
+use tidemill_types::CellKind;
+use tidemill_types::key::EncodedKeys;
 
-/// What is gone, in a section of changes: the rows of a pane, or one row.
-const PANE: u8 = 0;
-const ROW: u8 = 1;
-
-const SALT: u64 = 0x7061_6e65_6400_0001;
-const NONE: u32 = u32::MAX;
-/// A pane that holds one in so many of all keys finds slots by position, others by hash.
-const DENSE_SHARE: usize = 4;
 /// So many unused keys do no harm: they are likely to come again.
 pub const UNUSED_KEYS: usize = 4_096;
 
@@ -43,89 +42,6 @@ pub fn derived_pane(level: u32, number: i64) -> PaneId {
     (i64::MIN + i64::from(level), number)
 }
 
-/// How a pane finds the slot of a key number.
-#[derive(Debug, Clone)]
-enum Lookup {
-    /// By position.
-    Dense(Vec<u32>),
-    /// Slots by hash of the key number.
-    Sparse(HashTable<u32>),
-}
-
-#[derive(Debug, Clone)]
-struct Pane {
-    slots: Vec<u32>,
-    lookup: Lookup,
-    /// Whether rows were looked up to be changed since the last checkpoint.
-    changed: bool,
-    /// Whether a checkpoint has it.
-    saved: bool,
-}
-
-impl Default for Pane {
-    fn default() -> Self {
-        let lookup = Lookup::Sparse(HashTable::new());
-        Pane { slots: Vec::new(), lookup, changed: false, saved: false }
-    }
-}
-
-#[inline]
-fn spread(id: u32) -> u64 {
-    u64::from(id).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32)
-}
-
-impl Pane {
-    #[inline]
-    fn find(&self, id: u32, key_of: &[u32]) -> Option<u32> {
-        match &self.lookup {
-            Lookup::Dense(slots) => slots.get(id as usize).copied().filter(|&slot| slot != NONE),
-            Lookup::Sparse(table) => table.find(spread(id), |&slot| key_of[slot as usize] == id).copied(),
-        }
-    }
-
-    fn insert(&mut self, id: u32, slot: u32, key_of: &[u32], keys: usize) {
-        self.slots.push(slot);
-        match &mut self.lookup {
-            Lookup::Dense(slots) => {
-                if slots.len() <= id as usize {
-                    slots.resize(keys.max(id as usize + 1), NONE);
-                }
-                slots[id as usize] = slot;
-            }
-            Lookup::Sparse(table) if self.slots.len() * DENSE_SHARE < keys => {
-                table.insert_unique(spread(id), slot, |&slot| spread(key_of[slot as usize]));
-            }
-            Lookup::Sparse(_) => {
-                let mut slots = vec![NONE; keys];
-                self.slots.iter().for_each(|&slot| slots[key_of[slot as usize] as usize] = slot);
-                self.lookup = Lookup::Dense(slots);
-            }
-        }
-    }
-
-    /// Finds these slots no more.
-    fn forget(&mut self, gone: &[u32], key_of: &[u32]) {
-        for &slot in gone {
-            let id = key_of[slot as usize];
-            match &mut self.lookup {
-                Lookup::Dense(slots) => slots[id as usize] = NONE,
-                Lookup::Sparse(table) => {
-                    let found = table.find_entry(spread(id), |&other| other == slot);
-                    found.expect("a pane finds each of its slots").remove();
-                }
-            }
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        let lookup = match &self.lookup {
-            Lookup::Dense(slots) => slots.capacity() * 4,
-            Lookup::Sparse(table) => table.allocation_size(),
-        };
-        self.slots.capacity() * 4 + lookup
-    }
-}
-
 /// A table of groups in panes.
 #[derive(Debug, Clone)]
 pub struct PanedTable {
@@ -142,6 +58,9 @@ pub struct PanedTable {
     tracking: Tracking,
     /// Panes that a checkpoint has and that are gone.
     gone: Vec<PaneId>,
+    /// By key.
+    spill: Spill,
+    moved: Moved,
     key_groups: u32,
 }
 
@@ -158,13 +77,19 @@ impl PanedTable {
             panes: BTreeMap::new(),
             tracking: Tracking::default(),
             gone: Vec::new(),
+            spill: Spill::default(),
+            moved: Moved::default(),
             key_groups,
         }
     }
 
     /// The number of each key.
     pub fn intern(&mut self, keys: &EncodedKeys, hashes: &[u64], ids: &mut Vec<u32>) {
+        if !self.spill.is_empty() {
+            self.bring_back(keys, hashes);
+        }
         self.keys.resolve(keys, hashes, ids);
+        self.spill.touch_all(ids, self.keys.capacity());
         self.uses.resize(self.keys.capacity(), 0);
     }
 
@@ -203,7 +128,8 @@ impl PanedTable {
         self.panes.get(&pane)?.find(id, &self.key_of)
     }
 
-    /// The slots of a pane in the order they were made.
+    /// The slots of a pane in the order they were made, of keys in memory; for the others see
+    /// [`PanedTable::moved_out`].
     pub fn pane(&self, pane: PaneId) -> &[u32] {
         self.panes.get(&pane).map_or(&[], |pane| &pane.slots)
     }
@@ -229,8 +155,9 @@ impl PanedTable {
         self.keys.key(self.key_of[slot as usize])
     }
 
-    /// Gives up a pane.
+    /// Gives up a pane, wherever its rows are.
     pub fn drop_pane(&mut self, pane: PaneId) {
+        self.moved.drop_pane(pane);
         if let Some(held) = self.panes.remove(&pane) {
             if held.saved {
                 self.gone.push(pane);
@@ -253,6 +180,7 @@ impl PanedTable {
 
     /// Gives up those slots of a pane for which `keep` is false.
     pub fn retain(&mut self, pane: PaneId, mut keep: impl FnMut(&SlotCells, u32) -> bool) {
+        self.bring_pane_back(pane);
         let Some(mut held) = self.panes.remove(&pane) else { return };
         let (kept, gone): (Vec<u32>, Vec<u32>) =
             held.slots.iter().partition(|&&slot| keep(&self.values, slot));
@@ -290,176 +218,4 @@ impl PanedTable {
             }
         }
     }
-}
-
-fn write_pane((end, start): PaneId, out: &mut Vec<u8>) {
-    out.extend_from_slice(&end.to_le_bytes());
-    out.extend_from_slice(&start.to_le_bytes());
-}
-
-impl PanedTable {
-    /// Row: pane end, pane start, key (prefixed), values.
-    fn write(&self, sections: &mut Sections) {
-        let all = sections.any_whole();
-        for (&id, pane) in self.panes.range(DERIVED_END..).filter(|(_, pane)| all || pane.changed) {
-            for &slot in &pane.slots {
-                let key = self.key_of[slot as usize];
-                if let Some(out) = sections.row(self.keys.hash(key), self.tracking.is_changed(slot)) {
-                    write_pane(id, out);
-                    write_prefixed(out, self.keys.key(key));
-                    self.values.write(slot, out);
-                }
-            }
-        }
-    }
-
-    fn start_tracking(&mut self) {
-        let used = self.panes.range(DERIVED_END..).flat_map(|(_, pane)| pane.slots.iter().copied());
-        self.tracking.start(self.key_of.len(), used);
-    }
-
-    fn read(&mut self, reader: &mut Reader<'_>, slots: &mut Vec<u32>) -> Result<()> {
-        let pane = (reader.i64()?, reader.i64()?);
-        let key = reader.prefixed()?;
-        let id = self.keys.resolve_one(hash(key), key);
-        self.uses.resize(self.keys.capacity(), 0);
-        slots.clear();
-        let known = self.len();
-        let changed = self.panes.get(&pane).is_some_and(|pane| pane.changed);
-        self.slots(pane, &[id], slots);
-        if self.len() == known {
-            self.values.clear(slots);
-        }
-        self.tracking.settle(slots[0]);
-        if let Some(pane) = self.panes.get_mut(&pane) {
-            (pane.changed, pane.saved) = (changed, true);
-        }
-        self.values.read(slots[0], reader)
-    }
-
-    /// Gives up the rows that sections of changes say are gone. Each section speaks for its own key group.
-    fn apply_gone(&mut self, sections: &[&Section]) -> Result<()> {
-        let mut panes: BTreeMap<PaneId, Vec<u32>> = BTreeMap::new();
-        for section in sections {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() && reader.u8()? == GONE {
-                let pane = (reader.i64()?, reader.i64()?);
-                if reader.u8()? == PANE {
-                    panes.entry(pane).or_default().push(section.group);
-                    continue;
-                }
-                let key = reader.prefixed()?;
-                if let Some(id) = self.keys.find(hash(key), key) {
-                    self.give_up(pane, |_, key| key != id);
-                }
-            }
-        }
-        for (pane, mut groups) in panes {
-            groups.sort_unstable();
-            let key_groups = self.key_groups;
-            self.give_up(pane, |keys, key| {
-                groups.binary_search(&key_group(keys.hash(key), key_groups)).is_err()
-            });
-        }
-        Ok(())
-    }
-
-    /// Keeps the rows of a pane whose keys `keep` wants, and the pane if it has rows.
-    fn give_up(&mut self, pane: PaneId, keep: impl Fn(&KeyIndex, u32) -> bool) {
-        let Some(mut held) = self.panes.remove(&pane) else { return };
-        let (kept, gone): (Vec<u32>, Vec<u32>) =
-            held.slots.iter().partition(|&&slot| keep(&self.keys, self.key_of[slot as usize]));
-        held.forget(&gone, &self.key_of);
-        held.slots = kept;
-        self.release(&gone);
-        if !held.slots.is_empty() {
-            self.panes.insert(pane, held);
-        }
-    }
-}
-
-impl StateTable for PanedTable {
-    fn schema_id(&self) -> u64 {
-        self.values.schema_id() ^ SALT
-    }
-
-    fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
-        let mut sections = Sections::new(groups, self.key_groups);
-        self.write(&mut sections);
-        sections.finish(self.schema_id())
-    }
-
-    fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        rows.check_schema(self.schema_id())?;
-        self.start_tracking();
-        let mut slots = Vec::with_capacity(1);
-        for section in rows.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                self.read(&mut reader, &mut slots)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
-        let tracked = self.tracking.is_on();
-        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
-        for &pane in &self.gone {
-            sections.gone_everywhere().for_each(|out| {
-                write_pane(pane, out);
-                out.push(PANE);
-            });
-        }
-        self.tracking.write_gone(&mut sections);
-        self.write(&mut sections);
-        self.start_tracking();
-        self.tracking.settle_all();
-        self.gone.clear();
-        self.panes.range_mut(DERIVED_END..).for_each(|(_, pane)| (pane.changed, pane.saved) = (false, true));
-        sections.finish(self.schema_id())
-    }
-
-    fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        changes.check_schema(self.schema_id())?;
-        self.start_tracking();
-        let sections: Vec<&Section> = changes.of_groups(groups).collect();
-        self.apply_gone(&sections)?;
-        let mut slots = Vec::with_capacity(1);
-        for section in sections {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                match reader.u8()? {
-                    GONE => skip_gone(&mut reader)?,
-                    _ => self.read(&mut reader, &mut slots)?,
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn clear(&mut self) {
-        let kinds: Vec<CellKind> = self.values.cells.iter().map(|cells| cells.kind()).collect();
-        *self = PanedTable::new(&kinds, self.values.sets.len(), self.key_groups);
-    }
-
-    fn bytes(&self) -> usize {
-        self.keys.bytes()
-            + self.values.bytes()
-            + self.panes.values().map(Pane::bytes).sum::<usize>()
-            + (self.uses.capacity() + self.key_of.capacity() + self.free.capacity()) * 4
-            + self.tracking.bytes()
-    }
-
-    fn len(&self) -> usize {
-        self.key_of.len() - self.free.len()
-    }
-}
-
-fn skip_gone(reader: &mut Reader<'_>) -> Result<()> {
-    reader.bytes(16)?;
-    if reader.u8()? == ROW {
-        reader.prefixed()?;
-    }
-    Ok(())
 }

@@ -3,17 +3,17 @@
 //! Invariant: the spans of a key neither overlap nor touch. A due entry may be older than its span has
 //! become; it is set right when it comes to the front, so growing a span costs nothing.
 
-use crate::sections::{GONE, Sections};
-use crate::snapshot::{Reader, write_prefixed};
+mod saved;
+
+use crate::snapshot::write_prefixed;
+use crate::spill::Spill;
 use crate::tracking::Tracking;
-use crate::{KeyIndex, SlotCells, SnapshotRows, StateTable};
+use crate::{KeyIndex, SlotCells};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
-use tidemill_types::key::{EncodedKeys, hash};
-use tidemill_types::{CellKind, Result};
-
-const SALT: u64 = 0x7365_7373_6900_0001;
+use tidemill_types::CellKind;
+use tidemill_types::key::EncodedKeys;
 
 /// One session of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,10 @@ pub struct SessionTable {
     due: BinaryHeap<Reverse<(i64, u32, u32)>>,
     /// By key, since sessions grow and merge.
     tracking: Tracking,
+    /// By key.
+    spill: Spill,
+    /// The first end of each key that was moved out, with its hash; perhaps of keys that are back.
+    due_out: BinaryHeap<Reverse<(i64, u64)>>,
     key_groups: u32,
 }
 
@@ -62,13 +66,19 @@ impl SessionTable {
             free: Vec::new(),
             due: BinaryHeap::new(),
             tracking: Tracking::default(),
+            spill: Spill::default(),
+            due_out: BinaryHeap::new(),
             key_groups,
         }
     }
 
     /// The number of each key.
     pub fn intern(&mut self, keys: &EncodedKeys, hashes: &[u64], ids: &mut Vec<u32>) {
+        if !self.spill.is_empty() {
+            self.bring_back(keys, hashes);
+        }
         self.keys.resolve(keys, hashes, ids);
+        self.spill.touch_all(ids, self.keys.capacity());
         self.sessions.resize(self.keys.capacity(), Vec::new());
         self.tracking.grow(self.keys.capacity());
     }
@@ -133,8 +143,22 @@ impl SessionTable {
         self.free.extend_from_slice(slots);
     }
 
-    /// The end of the session that ends first.
+    /// The end of the session that ends first, whose key is brought back.
     pub fn next_end(&mut self) -> Option<i64> {
+        loop {
+            let end = self.next_end_in_memory();
+            let out = self.due_out.peek().map(|Reverse(out)| *out);
+            match out.filter(|(out, _)| end.is_none_or(|end| *out <= end)) {
+                None => return end,
+                Some((_, hash)) => {
+                    self.due_out.pop();
+                    self.bring_due_back(hash);
+                }
+            }
+        }
+    }
+
+    fn next_end_in_memory(&mut self) -> Option<i64> {
         while let Some(&Reverse((end, slot, generation))) = self.due.peek() {
             let owner = self.owners[slot as usize];
             let live = owner.live && owner.generation == generation;
@@ -150,7 +174,9 @@ impl SessionTable {
 
     /// A time at or before the end of the session that ends first.
     pub fn earliest_end(&self) -> Option<i64> {
-        self.due.peek().map(|Reverse((end, ..))| *end)
+        let end = self.due.peek().map(|Reverse((end, ..))| *end);
+        let out = self.due_out.peek().map(|Reverse((end, _))| *end);
+        end.into_iter().chain(out).min()
     }
 
     fn session_of(&self, slot: u32) -> (usize, Session) {
@@ -191,123 +217,5 @@ impl SessionTable {
                 self.keys.remove(id);
             }
         }
-    }
-
-    /// Row: key (prefixed), start, end, values. What is gone: all sessions of a key.
-    fn write(&self, keys: impl Iterator<Item = u32>, sections: &mut Sections) {
-        for id in keys {
-            let changed = self.tracking.is_changed(id);
-            for session in &self.sessions[id as usize] {
-                if let Some(out) = sections.row(self.keys.hash(id), changed) {
-                    write_prefixed(out, self.keys.key(id));
-                    out.extend_from_slice(&session.start.to_le_bytes());
-                    out.extend_from_slice(&session.end.to_le_bytes());
-                    self.values.write(session.slot, out);
-                }
-            }
-        }
-    }
-
-    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
-        let key = reader.prefixed()?;
-        let id = self.keys.resolve_one(hash(key), key);
-        self.sessions.resize(self.keys.capacity(), Vec::new());
-        self.tracking.grow(self.keys.capacity());
-        let (start, end) = (reader.i64()?, reader.i64()?);
-        let slot = self.open(id, start, end);
-        self.tracking.settle(id);
-        self.values.read(slot, reader)
-    }
-
-    /// Everything is in the checkpoint now.
-    fn settle(&mut self) {
-        self.tracking.start(self.keys.capacity(), self.keys.ids());
-        let changed = self.tracking.changed();
-        let empty: Vec<u32> = changed.filter(|&id| self.sessions[id as usize].is_empty()).collect();
-        self.tracking.settle_all();
-        empty.into_iter().for_each(|id| self.tracking.forget(id));
-    }
-
-    fn apply_gone(&mut self, key: &[u8]) {
-        let Some(id) = self.keys.find(hash(key), key) else { return };
-        while let Some(last) = self.sessions[id as usize].len().checked_sub(1) {
-            let slot = self.remove(id, last).slot;
-            self.release(&[slot]);
-        }
-        self.tracking.forget(id);
-    }
-}
-
-impl StateTable for SessionTable {
-    fn schema_id(&self) -> u64 {
-        self.values.schema_id() ^ SALT
-    }
-
-    fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
-        let mut sections = Sections::new(groups, self.key_groups);
-        self.write(self.keys.ids(), &mut sections);
-        sections.finish(self.schema_id())
-    }
-
-    fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        rows.check_schema(self.schema_id())?;
-        self.tracking.start(self.keys.capacity(), self.keys.ids());
-        for section in rows.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                self.read(&mut reader)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
-        let tracked = self.tracking.is_on();
-        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
-        self.tracking.write_gone(&mut sections);
-        for id in self.tracking.changed().filter(|&id| !self.tracking.is_unsaved(id)) {
-            if let Some(out) = sections.gone(self.keys.hash(id)) {
-                write_prefixed(out, self.keys.key(id));
-            }
-        }
-        match sections.any_whole() {
-            true => self.write(self.keys.ids(), &mut sections),
-            false => self.write(self.tracking.changed(), &mut sections),
-        }
-        self.settle();
-        sections.finish(self.schema_id())
-    }
-
-    fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        changes.check_schema(self.schema_id())?;
-        self.tracking.start(self.keys.capacity(), self.keys.ids());
-        for section in changes.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                match reader.u8()? {
-                    GONE => self.apply_gone(reader.prefixed()?),
-                    _ => self.read(&mut reader)?,
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn clear(&mut self) {
-        let kinds: Vec<CellKind> = self.values.cells.iter().map(|cells| cells.kind()).collect();
-        *self = SessionTable::new(&kinds, self.values.sets.len(), self.key_groups);
-    }
-
-    fn bytes(&self) -> usize {
-        self.keys.bytes()
-            + self.values.bytes()
-            + self.sessions.iter().map(|s| 24 + s.capacity() * size_of::<Session>()).sum::<usize>()
-            + self.owners.capacity() * size_of::<Owner>()
-            + self.due.capacity() * 16
-            + self.tracking.bytes()
-    }
-
-    fn len(&self) -> usize {
-        self.owners.len() - self.free.len()
     }
 }

@@ -9,7 +9,7 @@
 
 mod file;
 
-use file::{Record, SpillFile, record};
+use file::{Position, Record, SpillFile, record};
 use std::cell::{Cell, OnceCell};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -183,6 +183,58 @@ impl Spill {
                 None
             }
         }
+    }
+
+    /// Takes the rows of a key with this hash back, if there is one.
+    pub(crate) fn take_hash(&mut self, hash: u64) -> Option<Back> {
+        let state = self.state.as_mut()?;
+        let mut record = Vec::new();
+        match state.file.take_hash(hash, &mut record) {
+            Ok(found) => found.then(|| state.back(record)),
+            Err(error) => {
+                state.fail(&error);
+                None
+            }
+        }
+    }
+
+    /// Begins a walk over the keys that are out now.
+    pub(crate) fn cursor(&mut self) -> Option<Cursor> {
+        let state = self.state.as_mut()?;
+        match state.file.end() {
+            Ok(end) => Some(Cursor { at: Some((0, 0)), end }),
+            Err(error) => {
+                state.fail(&error);
+                None
+            }
+        }
+    }
+
+    /// Takes back some of the next keys that are wanted, by what was put; none: the walk is over.
+    pub(crate) fn take_some(
+        &mut self,
+        cursor: &mut Cursor,
+        keys: usize,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Vec<Back> {
+        let Some(state) = &mut self.state else { return Vec::new() };
+        let (mut records, end) = (Vec::new(), cursor.end);
+        while records.len() < keys
+            && let Some(at) = cursor.at.filter(|at| *at < end)
+        {
+            let next = state.file.scan(at, end, |_, record| {
+                let take = wanted(parts(record.payload).2);
+                if take {
+                    records.push(record.bytes.to_vec());
+                }
+                take
+            });
+            cursor.at = next.unwrap_or_else(|error| {
+                state.fail(&error);
+                None
+            });
+        }
+        records.into_iter().map(|record| state.back(record)).collect()
     }
 
     /// Looks at some of the keys that are out and gives up those for which `old` is true of the hash, the key, what
@@ -361,6 +413,13 @@ impl State {
         self.rows -= rows;
         Back { record, settled: epoch != self.epoch }
     }
+}
+
+/// A walk over the keys that were out when it began; those that go out later are not met.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    at: Option<Position>,
+    end: Position,
 }
 
 /// The rows of a key that was out.

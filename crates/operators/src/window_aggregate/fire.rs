@@ -68,6 +68,7 @@ impl WindowAggregate {
         for pane in panes {
             let slots = self.table.pane(pane).to_vec();
             self.emit((pane.1, end), &slots, emission, out)?;
+            self.fire_moved_out(&[pane], (pane.1, end), emission, out)?;
             self.table.drop_pane(pane);
         }
         let first = self.table.panes().next();
@@ -76,6 +77,7 @@ impl WindowAggregate {
     }
 
     fn fire_grid(&mut self, grid: Grid, end: i64, emission: &mut Emission, out: &mut Output) -> Result<()> {
+        self.follow_moves();
         let start = grid.window_start(end);
         let panes: Vec<PaneId> = self.table.panes_in((start + 1, i64::MIN)..(end + 1, i64::MIN)).collect();
         let slots = match panes.as_slice() {
@@ -89,11 +91,53 @@ impl WindowAggregate {
             }
         };
         self.emit((start, end), &slots, emission, out)?;
+        self.fire_moved_out(&panes, (start, end), emission, out)?;
         self.release(grid, end)?;
         let first = self.table.panes().next();
         if let Some(first) = first {
             self.note_open(grid.first_end(first.1).max(grid.next_end(end)));
         }
+        Ok(())
+    }
+
+    /// Forgets what was derived if keys went out of memory or came back since: it holds others than those now.
+    pub(super) fn follow_moves(&mut self) {
+        if self.moves_seen != self.table.moves() {
+            self.running.reset(&mut self.table);
+            self.drop_spans_before(None);
+            self.moves_seen = self.table.moves();
+        }
+    }
+
+    /// The same window for the keys that are out of memory, some at a time.
+    fn fire_moved_out(
+        &mut self,
+        panes: &[PaneId],
+        window: (i64, i64),
+        emission: &mut Emission,
+        out: &mut Output,
+    ) -> Result<()> {
+        let Some(mut walk) = self.table.moved_out(panes) else { return Ok(()) };
+        self.running.reset(&mut self.table);
+        self.table.drop_pane(DERIVED_PANE);
+        loop {
+            let ids = self.table.bring_some_back(&mut walk);
+            if ids.is_empty() {
+                break;
+            }
+            for &pane in panes {
+                let (from, of): (Vec<u32>, Vec<u32>) =
+                    ids.iter().filter_map(|&id| Some((self.table.find(pane, id)?, id))).unzip();
+                let mut to = Vec::with_capacity(of.len());
+                self.table.slots(DERIVED_PANE, &of, &mut to);
+                self.aggregates.merge(&mut self.table.values, &from, &to)?;
+            }
+            let slots = self.table.pane(DERIVED_PANE).to_vec();
+            self.emit(window, &slots, emission, out)?;
+            self.table.drop_pane(DERIVED_PANE);
+            self.table.shed(&self.ids);
+        }
+        self.follow_moves();
         Ok(())
     }
 
@@ -130,7 +174,7 @@ impl WindowAggregate {
         if !grid.growing() && !self.running.invertible {
             self.table.drop_pane(DERIVED_PANE);
             self.running.covered = None;
-            self.drop_spans_before(grid, next_start);
+            self.drop_spans_before(Some((grid, next_start)));
         }
         if let Some((start, to)) = self.running.covered
             && start != next_start

@@ -77,9 +77,9 @@ impl WindowAggregate {
         }
     }
 
-    /// Drops the spans that start before a window's start: no later window can use them.
-    pub(super) fn drop_spans_before(&mut self, grid: Grid, start: i64) {
-        let first_used = grid.index(start);
+    /// Drops the spans that start before a window's start, since no later window can use them; or all.
+    pub(super) fn drop_spans_before(&mut self, start: Option<(Grid, i64)>) {
+        let first_used = start.map_or(i64::MAX, |(grid, start)| grid.index(start));
         let table = &mut self.table;
         self.spans.kept.retain(|&(level, first)| {
             let kept = first >= first_used;

@@ -23,10 +23,13 @@ const SEGMENT_BYTES: usize = 64 << 20;
 const BUFFER_BYTES: usize = 1 << 20;
 /// A record is read together with so many bytes behind its start.
 const READ_BYTES: usize = 1 << 10;
-/// So much is looked at in one search for records that are too old.
-const SWEEP_BYTES: usize = 256 << 10;
+/// So much is looked at in one piece when records are searched.
+const SCAN_BYTES: usize = 256 << 10;
 /// Length of the record, then length of the key.
 const HEAD_BYTES: usize = 8;
+
+/// A place in the files: segment and offset.
+pub(crate) type Position = (usize, usize);
 
 /// Where the record of a key is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,12 +61,13 @@ pub(crate) struct SpillFile {
     bytes: usize,
     used: usize,
     segment_bytes: usize,
-    /// Where the search for records that are too old goes on: segment and offset.
-    swept: (usize, usize),
+    /// Where the search for records that are too old goes on.
+    swept: Position,
 }
 
 /// A record: its key and what was put with it.
 pub(crate) struct Record<'a> {
+    pub(crate) bytes: &'a [u8],
     pub(crate) key: &'a [u8],
     pub(crate) payload: &'a [u8],
 }
@@ -106,10 +110,10 @@ impl SpillFile {
     /// Adds the record of a key that has none.
     pub(crate) fn put(&mut self, hash: u64, key: &[u8], payload: &[u8]) -> io::Result<()> {
         let len = HEAD_BYTES + key.len() + payload.len();
-        if self.segments.is_empty() || self.end() + len > self.segment_bytes.max(len) {
+        if self.segments.is_empty() || self.tail() + len > self.segment_bytes.max(len) {
             self.open_segment()?;
         }
-        let place = Place { hash, segment: self.segments.len() as u32 - 1, offset: self.end() as u32 };
+        let place = Place { hash, segment: self.segments.len() as u32 - 1, offset: self.tail() as u32 };
         self.buffer.extend_from_slice(&(len as u32).to_le_bytes());
         self.buffer.extend_from_slice(&(key.len() as u32).to_le_bytes());
         self.buffer.extend_from_slice(key);
@@ -131,7 +135,7 @@ impl SpillFile {
     }
 
     /// Where the last segment ends.
-    fn end(&self) -> usize {
+    fn tail(&self) -> usize {
         self.segments.last().and_then(Option::as_ref).map_or(0, |segment| segment.written) + self.buffer.len()
     }
 
@@ -256,37 +260,67 @@ impl SpillFile {
         let mut bytes = Vec::new();
         for place in places {
             let len = self.load(place, &mut bytes)?;
-            let Record { key, payload } = record(&bytes[..len]);
+            let Record { key, payload, .. } = record(&bytes[..len]);
             self.put(place.hash, key, payload)?;
             self.forget(place, len);
         }
         Ok(())
     }
 
-    /// Looks at the records in the next `SWEEP_BYTES` of the files and takes out those for which `old` is true.
-    pub(crate) fn sweep(&mut self, mut old: impl FnMut(u64, Record<'_>) -> bool) -> io::Result<()> {
-        let (segment, offset) = self.swept;
-        let last = segment + 1 >= self.segments.len();
-        let Some(held) = self.segments.get(segment).and_then(Option::as_ref).filter(|s| offset < s.written)
-        else {
-            self.swept = (if last { 0 } else { segment + 1 }, 0);
-            return Ok(());
+    /// Where the files end; everything is written up to there.
+    pub(crate) fn end(&mut self) -> io::Result<Position> {
+        self.flush()?;
+        let written = self.segments.last().and_then(Option::as_ref).map_or(0, |segment| segment.written);
+        Ok((self.segments.len().saturating_sub(1), written))
+    }
+
+    /// Looks at the records in the next piece of the files, no further than `end`, and takes out those for which
+    /// `take` is true. Gives where the next piece begins; none: there are no more.
+    pub(crate) fn scan(
+        &mut self,
+        (segment, offset): Position,
+        end: Position,
+        mut take: impl FnMut(u64, Record<'_>) -> bool,
+    ) -> io::Result<Option<Position>> {
+        let held = self.segments.get(segment).and_then(Option::as_ref);
+        let until =
+            held.map_or(0, |held| if segment == end.0 { end.1.min(held.written) } else { held.written });
+        let Some(held) = held.filter(|_| offset < until) else {
+            return Ok((segment < end.0).then_some((segment + 1, 0)));
         };
-        let mut bytes = vec![0; SWEEP_BYTES.min(held.written - offset)];
+        let mut bytes = vec![0; SCAN_BYTES.min(until - offset)];
         held.file.read_exact_at(&mut bytes, offset as u64)?;
+        if length(&bytes) > bytes.len() {
+            bytes.resize(length(&bytes), 0);
+            held.file.read_exact_at(&mut bytes, offset as u64)?;
+        }
         let mut at = 0;
-        while bytes.len() - at >= 4 && bytes.len() - at >= length(&bytes[at..]) {
+        while bytes.len() - at >= HEAD_BYTES && bytes.len() - at >= length(&bytes[at..]) {
             let len = length(&bytes[at..]);
             let seen = record(&bytes[at..at + len]);
             let place = Place { hash: hash(seen.key), segment: segment as u32, offset: (offset + at) as u32 };
-            if self.index.find(place.hash, |other| *other == place).is_some() && old(place.hash, seen) {
+            if self.index.find(place.hash, |other| *other == place).is_some() && take(place.hash, seen) {
                 self.forget(place, len);
             }
             at += len;
         }
-        // A record longer than a piece is passed over: it is too rare to be read for this.
-        self.swept.1 += if at == 0 { length(&bytes) } else { at };
+        Ok(Some((segment, offset + at)))
+    }
+
+    /// Looks at the records in the next piece of the files and takes out those for which `old` is true.
+    pub(crate) fn sweep(&mut self, old: impl FnMut(u64, Record<'_>) -> bool) -> io::Result<()> {
+        let end = (self.segments.len().saturating_sub(1), usize::MAX);
+        self.swept = self.scan(self.swept, end, old)?.unwrap_or_default();
         Ok(())
+    }
+
+    /// Takes out the record of any key with this hash and puts it into `bytes`; false: there is none.
+    pub(crate) fn take_hash(&mut self, hash: u64, bytes: &mut Vec<u8>) -> io::Result<bool> {
+        let Some(&place) = self.index.find(hash, |place| place.hash == hash) else { return Ok(false) };
+        let len = self.load(place, bytes)?;
+        self.forget(place, len);
+        bytes.truncate(len);
+        Ok(true)
     }
 
     /// Gives up all records.
@@ -302,7 +336,7 @@ fn length(bytes: &[u8]) -> usize {
 /// The parts of a record.
 pub(crate) fn record(bytes: &[u8]) -> Record<'_> {
     let (key, payload) = bytes[HEAD_BYTES..].split_at(length(&bytes[4..]));
-    Record { key, payload }
+    Record { bytes, key, payload }
 }
 
 #[cfg(test)]

@@ -166,7 +166,11 @@ impl Tested for Panes {
 
     fn content(&mut self, _now_ms: i64) -> Self::Content {
         let mut all = BTreeMap::new();
-        for pane in self.0.panes().collect::<Vec<_>>() {
+        let panes: Vec<_> = self.0.panes().collect();
+        if let Some(mut walk) = self.0.moved_out(&panes) {
+            while !self.0.bring_some_back(&mut walk).is_empty() {}
+        }
+        for pane in panes {
             for slot in self.0.pane(pane).to_vec() {
                 let key = (pane.0, self.0.key(slot).to_vec());
                 all.insert(key, *number(&mut self.0.values.cells[0], slot));
