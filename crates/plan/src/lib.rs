@@ -22,7 +22,8 @@ pub use function::{
     ArgumentInfo, BindCall, BoundScalar, CastMode, FunctionRegistry, Kernel, ScalarFunction, SessionInfo,
 };
 pub use stream::{
-    ChangelogMode, Exchange, Input, JoinKind, JoinPlan, Node, NodeId, Operator, SetOperationKind,
-    SetOperationPlan, SinkPlan, SinkTarget, SourcePlan, StreamPlan, UnnestPlan,
+    ChangelogMode, Exchange, FromChangelogPlan, Input, JoinKind, JoinPlan, Node, NodeId, Operator,
+    SetOperationKind, SetOperationPlan, SinkPlan, SinkTarget, SourcePlan, StreamPlan, ToChangelogPlan,
+    UnnestPlan,
 };
 pub use window::{WindowKind, WindowProperty, WindowSpec};
