@@ -7,6 +7,7 @@ mod blackhole;
 mod columns;
 mod datagen;
 mod filesystem;
+mod kafka;
 mod nexmark;
 mod notice;
 mod pace;
@@ -22,6 +23,8 @@ const CONNECTORS: &[fn() -> Connector] = &[
     blackhole::connector,
     datagen::connector,
     filesystem::connector,
+    kafka::connector,
+    kafka::upsert_connector,
     nexmark::connector,
     print::connector,
     socket::connector,
