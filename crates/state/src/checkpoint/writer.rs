@@ -93,13 +93,28 @@ impl EpochWriter {
         let mut state = self.state.lock().await;
         match std::mem::replace(&mut *state, State::Broken) {
             State::Empty => {}
-            State::Open { upload, .. } => {
+            State::Open { upload, offset } => {
                 upload.finish().await.map_err(|error| self.failed(error))?;
+                self.check_size(offset).await?;
             }
             State::Finished | State::Broken => return Err(self.unusable()),
         }
         *state = State::Finished;
         Ok(())
+    }
+
+    /// What the store says was written is compared with what was given to it, while the rows can still be had.
+    async fn check_size(&self, expected: u64) -> Result<()> {
+        let path = self.store.path(&self.file);
+        let found = self.store.location().store.head(&path).await.map_err(|error| self.failed(error))?.size;
+        match found == expected {
+            true => Ok(()),
+            false => Err(Error::external(format!(
+                "can't write '{}' in {}: {found} of {expected} bytes are there",
+                self.file,
+                self.store.location().text
+            ))),
+        }
     }
 
     /// Gives the epoch up and removes what was written, as far as possible.

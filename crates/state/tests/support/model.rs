@@ -51,6 +51,11 @@ pub struct Model {
 }
 
 impl Model {
+    /// A job that goes on from a checkpoint.
+    pub fn restored(loaded: &Loaded) -> Self {
+        Model { rows: contents(loaded), pending: Contents::new(), chains: Chains::of(loaded) }
+    }
+
     /// Changes some groups, differently in each epoch.
     pub fn step(&mut self, epoch: u64) {
         for group in (0..GROUPS).filter(|group| !(epoch + u64::from(*group)).is_multiple_of(3)) {
