@@ -128,6 +128,18 @@ async fn retention_leaves_an_epoch_under_way_alone() {
 }
 
 #[tokio::test]
+async fn of_two_runs_without_a_lock_one_publishes_an_epoch() {
+    let folder = in_memory();
+    let mut ours = saved(&folder.job("j").unwrap(), 1).await;
+    let mut theirs = Model::default();
+    theirs.step(2);
+    let error = theirs.save(&folder.job("j").unwrap(), 1).await.unwrap_err();
+    assert!(error.to_string().contains("another run has written"), "{error}");
+    // The same manifest again is no conflict: an answer may get lost.
+    folder.job("j").unwrap().publish(&ours.manifest("j", 1)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_folder_has_one_owner() {
     let folder = tempfile::tempdir().unwrap();
     let state = StateFolder::open(folder.path().to_str().unwrap()).unwrap();
