@@ -7,8 +7,11 @@ mod support;
 
 use object_store::memory::InMemory;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 use support::{Model, changes, data_file, manifest_file, whole};
 use tidemill_state::checkpoint::{CheckpointStore, StateFolder};
+use tidemill_types::Clock;
 
 fn in_memory() -> StateFolder {
     StateFolder::of_store(Arc::new(InMemory::new()), "memory")
@@ -160,4 +163,32 @@ async fn a_lease_has_one_owner_until_it_is_released_or_dies() {
     drop(lock);
     // Nobody renews it: after a while it is free.
     folder.lock().await.unwrap().check().unwrap();
+}
+
+/// A clock that is set by hand.
+struct Hand(AtomicI64);
+
+impl Clock for Hand {
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_lost_the_lease_publishes_nothing() {
+    let clock = Arc::new(Hand(AtomicI64::new(1)));
+    let folder = in_memory().with_clock(clock.clone());
+    let lock = folder.lock().await.unwrap();
+    let store = folder.job("j").unwrap();
+    let mut model = saved(&store, 1).await;
+    // The machine slept for a minute, and nothing was renewed meanwhile.
+    clock.0.fetch_add(60_000, Ordering::Relaxed);
+    model.step(2);
+    let error = model.save(&store, 2).await.unwrap_err();
+    assert!(error.to_string().contains("could not be renewed in time"), "{error}");
+    assert_eq!(lock.check(), Err(error));
+    // It is renewed as soon as it can be, if nobody else has taken it.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    lock.check().unwrap();
+    store.publish(&model.manifest("j", 2)).await.unwrap();
 }

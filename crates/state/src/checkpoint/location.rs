@@ -1,6 +1,7 @@
 //! From the text a user gives, a path or a URL, to an object store and a place in it.
 
 use super::failure::failed;
+use super::lock::Guard;
 use super::remote;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -22,6 +23,8 @@ pub(crate) struct Location {
     pub(crate) local: Option<PathBuf>,
     /// What the user wrote, without secrets.
     pub(crate) text: String,
+    /// The lease that protects it, if one was taken.
+    pub(crate) guard: Guard,
 }
 
 impl Location {
@@ -38,7 +41,13 @@ impl Location {
             "memory" => {
                 let root = Path::from_url_path(url.path());
                 let root = root.map_err(|error| Error::user(format!("'{text}' is no place: {error}")))?;
-                Ok(Location { store: memory(), root, local: None, text: text.to_owned() })
+                Ok(Location {
+                    store: memory(),
+                    root,
+                    local: None,
+                    text: text.to_owned(),
+                    guard: Guard::default(),
+                })
             }
             _ => remote::open(&url),
         }
@@ -46,7 +55,7 @@ impl Location {
 
     /// A place in a store that was opened elsewhere.
     pub(crate) fn of_store(store: Arc<dyn ObjectStore>, text: &str) -> Self {
-        Location { store, root: Path::default(), local: None, text: text.to_owned() }
+        Location { store, root: Path::default(), local: None, text: text.to_owned(), guard: Guard::default() }
     }
 
     /// A file or folder in it.
@@ -88,7 +97,7 @@ fn local(folder: &FilePath, create: bool) -> Result<Location> {
     let store = LocalFileSystem::new_with_prefix(&folder)
         .map_err(|error| failed(&format!("open the state folder '{text}'"), error))?;
     let store = Arc::new(store.with_fsync(true));
-    Ok(Location { store, root: Path::default(), local: Some(folder), text })
+    Ok(Location { store, root: Path::default(), local: Some(folder), text, guard: Guard::default() })
 }
 
 /// The one store in memory of this process, so that a job that restarts in it finds what it left.

@@ -13,8 +13,8 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersi
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidemill_types::{Clock, Error, Result};
 use tokio::task::JoinHandle;
@@ -50,11 +50,11 @@ impl StateLock {
         Ok(StateLock { held })
     }
 
-    /// Refuses if the lease was lost: another run may have taken over, so nothing more may be published.
+    /// Refuses if the lease was lost: another run may have taken over. Publishing refuses then too.
     pub fn check(&self) -> Result<()> {
         match &self.held {
             Held::File { .. } => Ok(()),
-            Held::Lease(lease) => lease.check(),
+            Held::Lease(lease) => lease.shared.validity.check(),
         }
     }
 
@@ -122,9 +122,49 @@ struct Shared {
     location: Location,
     path: Path,
     text: LeaseText,
+    validity: Arc<Validity>,
+}
+
+/// How long a lease is certainly ours.
+pub(crate) struct Validity {
+    folder: String,
     clock: Arc<dyn Clock>,
-    /// Until when it is certainly ours; [`i64::MIN`]: it was lost.
-    valid_until: AtomicI64,
+    /// [`i64::MIN`]: it was lost.
+    until: AtomicI64,
+}
+
+impl Validity {
+    fn check(&self) -> Result<()> {
+        match self.until.load(Ordering::Acquire) > self.clock.now_ms() {
+            true => Ok(()),
+            false => Err(Error::external_fatal(format!(
+                "the lock of the state folder '{}' could not be renewed in time; another run may have it now",
+                self.folder
+            ))),
+        }
+    }
+}
+
+/// Lets whoever publishes know of the lease that was taken, if one was.
+#[derive(Clone, Default)]
+pub(crate) struct Guard(Arc<Mutex<Option<Arc<Validity>>>>);
+
+impl Guard {
+    /// Refuses if there was a lease and it was lost.
+    pub(crate) fn check(&self) -> Result<()> {
+        let validity = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        validity.map_or(Ok(()), |validity| validity.check())
+    }
+
+    fn set(&self, validity: Arc<Validity>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(validity);
+    }
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Guard({})", self.check().is_ok())
+    }
 }
 
 impl std::fmt::Debug for Shared {
@@ -146,26 +186,19 @@ impl Lease {
         let run = format!("{}-{now}-{:x}", std::process::id(), run_number());
         let text = LeaseText { owner, run, expires_ms: 0 };
         let path = location.child(name);
-        let shared = Shared { location, path, text, clock, valid_until: AtomicI64::new(i64::MIN) };
+        let folder = location.text.clone();
+        let validity = Arc::new(Validity { folder, clock, until: AtomicI64::new(i64::MIN) });
+        let shared = Shared { location, path, text, validity };
         let mode = shared.wait_until_free().await?;
         let version = match shared.write(mode, LEASE_MS).await? {
             Some(version) => version,
             None => return Err(in_use(&shared.location.text, "another run that started just now")),
         };
         let (sender, version) = tokio::sync::watch::channel(version);
+        shared.location.guard.set(shared.validity.clone());
         let shared = Arc::new(shared);
         let renewal = tokio::spawn(renew(shared.clone(), sender));
         Ok(Lease { shared, version, renewal })
-    }
-
-    fn check(&self) -> Result<()> {
-        match self.shared.valid_until.load(Ordering::Acquire) > self.shared.clock.now_ms() {
-            true => Ok(()),
-            false => Err(Error::external_fatal(format!(
-                "the lock of the state folder '{}' could not be renewed in time; another run may have it now",
-                self.shared.location.text
-            ))),
-        }
     }
 
     async fn release(mut self) -> Result<()> {
@@ -188,7 +221,7 @@ async fn renew(shared: Arc<Shared>, version: tokio::sync::watch::Sender<UpdateVe
                 // Somebody else wrote, or our last write succeeded without an answer.
                 match shared.read().await {
                     Ok(Some((text, next))) if text.run == shared.text.run => drop(version.send(next)),
-                    Ok(_) => return shared.valid_until.store(i64::MIN, Ordering::Release),
+                    Ok(_) => return shared.validity.until.store(i64::MIN, Ordering::Release),
                     Err(_) => {}
                 }
             }
@@ -206,7 +239,8 @@ impl Shared {
             return Ok(PutMode::Create);
         };
         // Clocks may differ: one that ended long ago is free, else only watching it tells.
-        if first.owner.is_empty() || first.expires_ms.saturating_add(LEASE_MS) < self.clock.now_ms() {
+        if first.owner.is_empty() || first.expires_ms.saturating_add(LEASE_MS) < self.validity.clock.now_ms()
+        {
             return Ok(PutMode::Update(version));
         }
         let looks = LEASE_MS as u64 / LOOK.as_millis() as u64 + 1;
@@ -238,7 +272,7 @@ impl Shared {
 
     /// Writes the lease if nobody has changed it; none if somebody has. `lasts_ms` 0 gives it up.
     async fn write(&self, mode: PutMode, lasts_ms: i64) -> Result<Option<UpdateVersion>> {
-        let expires_ms = self.clock.now_ms() + lasts_ms;
+        let expires_ms = self.validity.clock.now_ms() + lasts_ms;
         let mut text = LeaseText { expires_ms, ..self.text.clone() };
         if lasts_ms == 0 {
             text.owner.clear();
@@ -247,7 +281,7 @@ impl Shared {
         let options = PutOptions { mode, ..PutOptions::default() };
         match self.location.store.put_opts(&self.path, bytes.into(), options).await {
             Ok(put) => {
-                self.valid_until.store(expires_ms, Ordering::Release);
+                self.validity.until.store(expires_ms, Ordering::Release);
                 Ok(Some(put.into()))
             }
             Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {

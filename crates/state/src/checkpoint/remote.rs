@@ -5,6 +5,8 @@
 use super::failure::failed;
 use super::location::Location;
 #[cfg(feature = "cloud")]
+use super::lock::Guard;
+#[cfg(feature = "cloud")]
 use object_store::{ObjectStore, ObjectStoreScheme, parse_url_opts};
 #[cfg(feature = "cloud")]
 use std::collections::HashMap;
@@ -36,7 +38,7 @@ pub(crate) fn open(url: &Url) -> Result<Location> {
             store
         }
     };
-    Ok(Location { store, root, local: None, text: url.to_string() })
+    Ok(Location { store, root, local: None, text: url.to_string(), guard: Guard::default() })
 }
 
 #[cfg(not(feature = "cloud"))]

@@ -109,6 +109,7 @@ impl CheckpointStore {
 
     /// Makes an epoch real. Everything it names must have been finished before. May be tried again after an error.
     pub async fn publish(&self, manifest: &Manifest) -> Result<()> {
+        self.0.location.guard.check()?;
         let needs = self.check_own(manifest)?;
         let path = self.path(&manifest_name(manifest.epoch));
         let bytes = manifest.encode()?;
