@@ -23,12 +23,23 @@ const RETAINED_DEFAULT: usize = 2;
 /// A state folder in use.
 pub(crate) struct PipelineState {
     folder: StateFolder,
-    _lock: StateLock,
+    /// None only while it is given up.
+    lock: Option<StateLock>,
     id: String,
     /// How many jobs of each name were started.
     names: BTreeMap<String, usize>,
     /// Waits for the store; it also keeps the lease of a remote lock alive.
     waiting: tokio::runtime::Runtime,
+}
+
+impl Drop for PipelineState {
+    /// A lease that is not given up makes the next run wait until it ends.
+    fn drop(&mut self) {
+        if let Some(lock) = self.lock.take() {
+            // A store that can't be reached frees it when it ends.
+            let _ = self.waiting.block_on(lock.release());
+        }
+    }
 }
 
 /// What a job was found to go on from.
@@ -51,7 +62,7 @@ impl PipelineState {
         let folder = StateFolder::open(location)?;
         let (lock, id) =
             waiting.block_on(async { Ok::<_, Error>((folder.lock().await?, folder.id().await?)) })?;
-        Ok(PipelineState { folder, _lock: lock, id, names: BTreeMap::new(), waiting })
+        Ok(PipelineState { folder, lock: Some(lock), id, names: BTreeMap::new(), waiting })
     }
 
     /// The folder on this machine, if it is one.

@@ -29,10 +29,11 @@ impl Supervisor {
     /// Starts a job. With `failures` it is started again when something outside fails.
     pub(crate) fn start(
         plan: StreamPlan,
-        options: JobOptions,
+        mut options: JobOptions,
         failures: Option<Failures>,
     ) -> Result<Arc<Self>> {
         let handle = tidemill_runtime::start(&plan, options.clone())?;
+        tidemill_runtime::forget_loaded(&mut options);
         let state =
             State { handle, stop: None, aborted: false, restarts: 0, last_failure: None, ended: None };
         let supervisor = Arc::new(Supervisor { state: Mutex::new(state), changed: Condvar::new() });
@@ -85,6 +86,7 @@ impl Supervisor {
         // Nothing that the run before left unfinished may get a name that this one gives.
         options.run_id.push('r');
         let handle = tidemill_runtime::start(plan, options.clone())?;
+        tidemill_runtime::forget_loaded(options);
         let mut state = self.lock();
         match (state.aborted, state.stop) {
             (true, _) => handle.abort(),

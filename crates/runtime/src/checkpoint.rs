@@ -24,6 +24,6 @@ mod state;
 
 pub use board::{Board, PartReporter, ReaderOrder, Report, SinkOrder};
 pub use coordinator::Coordinator;
-pub use options::{CheckpointOptions, reload};
+pub use options::{CheckpointOptions, forget_loaded, reload};
 pub use restored::Restored;
 pub use state::{Barrier, TaskState, Whole};

@@ -30,7 +30,7 @@ mod task;
 mod watermarks;
 mod worker;
 
-pub use checkpoint::{CheckpointOptions, reload};
+pub use checkpoint::{CheckpointOptions, forget_loaded, reload};
 pub use collect::{CollectReceiver, CollectSender, collect_channel};
 pub use fragment::{Edge, Fragment, Root, cut};
 pub use job::{JobHandle, RunSummary};

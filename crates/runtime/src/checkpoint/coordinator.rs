@@ -58,14 +58,16 @@ enum Next {
 impl Coordinator {
     /// The coordinator of a job whose parts are on the board. `lost_changes` tells tasks that an epoch failed.
     pub fn new(
-        options: CheckpointOptions,
+        mut options: CheckpointOptions,
         parallelism: usize,
         clock: Arc<dyn Clock>,
         counters: Arc<CheckpointCounters>,
         lost_changes: Arc<AtomicBool>,
         board: Board,
     ) -> Self {
-        let from = options.from.as_deref();
+        // Taken, so that the rows that were loaded do not stay in memory.
+        let from = options.from.take();
+        let from = from.as_deref();
         Coordinator {
             chains: from.map_or_else(Chains::default, Chains::of),
             last: from.map_or(0, |loaded| loaded.next_epoch - 1),

@@ -34,6 +34,13 @@ pub struct CheckpointOptions {
     pub state_dir: Option<PathBuf>,
 }
 
+/// A job that was started has its rows in its tables: gives back the memory of those that were loaded.
+pub fn forget_loaded(options: &mut JobOptions) {
+    if let Some(checkpoints) = &mut options.checkpoints {
+        checkpoints.from = None;
+    }
+}
+
 /// Makes a job go on from its newest checkpoint when it is started again.
 pub fn reload(options: &mut JobOptions) -> Result<()> {
     let Some(checkpoints) = &mut options.checkpoints else { return Ok(()) };
