@@ -7,7 +7,6 @@ mod blackhole;
 mod columns;
 mod datagen;
 mod filesystem;
-mod kafka;
 mod nexmark;
 mod notice;
 mod pace;
@@ -23,8 +22,6 @@ const CONNECTORS: &[fn() -> Connector] = &[
     blackhole::connector,
     datagen::connector,
     filesystem::connector,
-    kafka::connector,
-    kafka::upsert_connector,
     nexmark::connector,
     print::connector,
     socket::connector,

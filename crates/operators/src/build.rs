@@ -1,12 +1,12 @@
 //! From a plan node to its running operator: the only list of all operators.
 
 use crate::calc::Calc;
-use crate::changelog::{FromChangelog, ToChangelog};
 use crate::changelog_normalize::ChangelogNormalize;
 use crate::deduplicate::Deduplicate;
 use crate::drop_update_before::DropUpdateBefore;
 use crate::expand::Expand;
 use crate::group_aggregate::GroupAggregate;
+use crate::interval_join::IntervalJoin;
 use crate::limit::Limit;
 use crate::match_recognize::MatchRecognize;
 use crate::mini_batch::MiniBatch;
@@ -16,7 +16,7 @@ use crate::session_aggregate::SessionAggregate;
 use crate::session_assign::SessionAssign;
 use crate::session_groups::SessionGroups;
 use crate::set_operation::SetOperation;
-use crate::sink_materialize::SinkMaterialize;
+use crate::temporal_join::TemporalJoin;
 use crate::time_sort::TimeSort;
 use crate::top_n::TopN;
 use crate::union::Union;
@@ -24,6 +24,7 @@ use crate::unnest::Unnest;
 use crate::watermark::Watermark;
 use crate::window_aggregate::WindowAggregate;
 use crate::window_assign::WindowAssign;
+use crate::window_join::WindowJoin;
 use crate::window_top_n::WindowTopN;
 use tidemill_plan::stream::WindowAggregatePlan;
 use tidemill_plan::{Node, Operator as Plan, WindowKind};
@@ -48,6 +49,7 @@ pub struct JobInfo {
 pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn Operator>> {
     let input = inputs.first().copied();
     let first = || input.ok_or_else(|| not_here(&node.operator));
+    let second = || inputs.get(1).copied().ok_or_else(|| not_here(&node.operator));
     Ok(match &node.operator {
         Plan::Calc { filter, project } => Box::new(Calc::new(filter.as_ref(), project)),
         Plan::Watermark { watermark, time_column } => Box::new(Watermark::new(watermark, *time_column)),
@@ -67,18 +69,13 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
         },
         Plan::Expand { projections } => Box::new(Expand::new(projections)),
         Plan::DropUpdateBefore => Box::new(DropUpdateBefore),
-        Plan::Join(plan) => {
-            let right = inputs.get(1).copied().ok_or_else(|| not_here(&node.operator))?;
-            Box::new(RegularJoin::new(plan, first()?, right, job))
-        }
+        Plan::Join(plan) => Box::new(RegularJoin::new(plan, first()?, second()?, job)),
+        Plan::IntervalJoin(plan) => Box::new(IntervalJoin::new(plan, first()?, second()?, job)),
+        Plan::WindowJoin(plan) => Box::new(WindowJoin::new(plan, first()?, second()?, job)),
+        Plan::TemporalJoin(plan) => Box::new(TemporalJoin::new(plan, first()?, second()?, job)),
         Plan::Union => Box::new(Union),
         Plan::SetOperation(plan) => Box::new(SetOperation::new(*plan, first()?, job)),
         Plan::Unnest(plan) => Box::new(Unnest::new(plan)),
-        Plan::SinkMaterialize { keys, ttl_ms } => {
-            Box::new(SinkMaterialize::new(keys, *ttl_ms, first()?, job))
-        }
-        Plan::ToChangelog(plan) => Box::new(ToChangelog::new(plan)),
-        Plan::FromChangelog(plan) => Box::new(FromChangelog::new(plan)),
         Plan::TopN(plan) => Box::new(TopN::new(plan, first()?, job)),
         Plan::WindowTopN(plan) => Box::new(WindowTopN::new(plan, first()?, job)),
         Plan::ChangelogNormalize { keys } => Box::new(ChangelogNormalize::new(keys, first()?, job)),

@@ -11,20 +11,15 @@ mod changes;
 mod side;
 
 use crate::build::JobInfo;
+use crate::join_rows::{PAIRS, Residual};
 use crate::touched::Touched;
 use crate::{Operator, OperatorContext, Output};
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, UInt32Array, new_null_array};
-use arrow_select::take::take;
+use arrow_array::ArrayRef;
 use changes::{Changes, Row};
 use side::Side;
-use tidemill_plan::{EvalContext, Expr, JoinKind, JoinPlan};
+use tidemill_plan::{JoinKind, JoinPlan};
 use tidemill_state::StateTable;
-use tidemill_types::arrow_type::arrow_type;
-use tidemill_types::{Chunk, Marks, Result, Schema, WATERMARK_MAX};
-
-/// About so many pairs are looked at together.
-const PAIRS: usize = 8_192;
+use tidemill_types::{Chunk, Result, Schema, WATERMARK_MAX};
 
 /// The running join.
 pub struct RegularJoin {
@@ -33,21 +28,6 @@ pub struct RegularJoin {
     residual: Option<Residual>,
     sides: [Side; 2],
     touched: Touched,
-}
-
-/// A condition over pairs and the columns it reads.
-struct Residual {
-    used: Vec<usize>,
-    narrow: Expr,
-}
-
-impl Residual {
-    fn new(condition: &Expr) -> Self {
-        let used: Vec<usize> = condition.columns().into_iter().collect();
-        let place = |index: usize| used.binary_search(&index).expect("used columns were collected");
-        let narrow = condition.map_columns(&|i, name, ty| Expr::column(place(i), name, ty.clone()));
-        Residual { used, narrow }
-    }
 }
 
 /// Rows of a chunk with rows of the other side that have the same key.
@@ -60,16 +40,12 @@ struct Pairs {
 impl RegularJoin {
     /// The operator of a plan node.
     pub fn new(plan: &JoinPlan, left: &Schema, right: &Schema, job: &JobInfo) -> Self {
-        let side =
-            |keys: &[usize], schema: &Schema, ttl_ms| Side::new(keys, &plan.null_safe, schema, ttl_ms, job);
+        let on = &plan.on;
         RegularJoin {
-            kind: plan.kind,
+            kind: on.kind,
             final_only: plan.final_only,
-            residual: plan.residual.as_ref().filter(|condition| !condition.is_true()).map(Residual::new),
-            sides: [
-                side(&plan.left_keys, left, plan.left_ttl_ms),
-                side(&plan.right_keys, right, plan.right_ttl_ms),
-            ],
+            residual: Residual::of(on, left.len()),
+            sides: [Side::new(on, 0, &plan.left, left, job), Side::new(on, 1, &plan.right, right, job)],
             touched: Touched::default(),
         }
     }
@@ -103,7 +79,7 @@ impl RegularJoin {
     fn load(&mut self, port: usize) {
         let [left, right] = &mut self.sides;
         let (own, other) = if port == 0 { (left, right) } else { (right, left) };
-        let (keys, hashes) = own.keys();
+        let (keys, hashes) = own.input.keys();
         other.table.load(keys, hashes);
         own.load();
     }
@@ -114,8 +90,8 @@ impl RegularJoin {
         let mut pairs = Pairs::default();
         let mut row = start;
         while row < rows && pairs.ids.len() < PAIRS {
-            if own.can_match(row) {
-                let (hash, key) = own.key(row);
+            if own.input.can_match(row) {
+                let (hash, key) = own.input.key(row);
                 pairs.ids.extend(other.table.of_key(hash, key, now_ms));
                 pairs.own.resize(pairs.ids.len(), row as u32);
             }
@@ -136,28 +112,15 @@ impl RegularJoin {
         let Some(residual) = self.residual.as_ref().filter(|_| !pairs.ids.is_empty()) else {
             return Ok(pairs);
         };
-        let left_width = self.sides[0].width();
         let mut kept = Pairs::default();
         for (own, ids) in pairs.own.chunks(PAIRS).zip(pairs.ids.chunks(PAIRS)) {
-            let rows = own.len();
-            let own_rows = UInt32Array::from(own.to_vec());
-            let places = UInt32Array::from_iter_values(ids.iter().map(|&id| self.touched.place(id) as u32));
-            let columns = residual.used.iter().map(|&column| {
-                let left = column < left_width;
-                let column = if left { column } else { column - left_width };
-                let (values, indices) = if left == (port == 0) {
-                    (&chunk.columns[column], &own_rows)
-                } else {
-                    (&others[column], &places)
-                };
-                take(values, indices, None).expect("indices lie inside the chunk")
-            });
-            let candidates = Chunk::new(columns.collect(), rows);
-            let marks = Marks::none();
-            let eval = EvalContext { rows, now_ms: ctx.now_ms, watermark: ctx.watermark, marks: &marks };
-            let holds = residual.narrow.eval_array(&candidates, &eval)?;
-            let holds = holds.as_boolean();
-            for at in (0..rows).filter(|&at| holds.is_valid(at) && holds.value(at)) {
+            let places: Vec<u32> = ids.iter().map(|&id| self.touched.place(id) as u32).collect();
+            let (own_side, other_side) = ((&chunk.columns[..], own), (others, &places[..]));
+            let holds = match port {
+                0 => residual.holds(own_side, other_side, ctx)?,
+                _ => residual.holds(other_side, own_side, ctx)?,
+            };
+            for at in holds.values().set_indices() {
                 kept.own.push(own[at]);
                 kept.ids.push(ids[at]);
             }
@@ -182,7 +145,7 @@ impl RegularJoin {
         let kind = chunk.kind(row);
         let touched = &self.touched;
         let row = Row { row: row as u32, kind };
-        if !own.can_match(row.row as usize) {
+        if !own.input.can_match(row.row as usize) {
             let given = changes.unmatchable(row);
             let counter = if given { &mut out.rows.forwarded } else { &mut out.rows.filtered };
             *counter += 1;
@@ -197,13 +160,8 @@ impl RegularJoin {
 
     fn emit(&self, port: usize, chunk: &Chunk, others: &[ArrayRef], changes: &Changes, out: &mut Output) {
         for part in changes.parts(PAIRS) {
-            let own = take_all(&chunk.columns, &part.own);
-            let width = self.sides[1 - port].width();
-            let other = match others.first() {
-                Some(first) if !first.is_empty() => take_all(others, &part.other),
-                _ => self.nulls(1 - port, part.own.len()),
-            };
-            debug_assert_eq!(other.len(), width, "a side has its columns");
+            let own = self.sides[port].input.gather(&chunk.columns, part.own);
+            let other = self.sides[1 - port].input.gather(others, part.other);
             let columns = match (self.kind.left_only(), port) {
                 (true, 0) => own,
                 (true, _) => other,
@@ -216,14 +174,6 @@ impl RegularJoin {
         }
     }
 
-    fn nulls(&self, port: usize, rows: usize) -> Vec<ArrayRef> {
-        self.sides[port]
-            .types()
-            .iter()
-            .map(|data_type| new_null_array(&arrow_type(data_type), rows))
-            .collect()
-    }
-
     fn emit_unmatched(&self, port: usize, out: &mut Output) {
         let left = port == 0;
         let unmatched = self.sides[port].unmatched();
@@ -232,9 +182,13 @@ impl RegularJoin {
             let mut columns = Vec::with_capacity(own.len());
             if self.kind.left_only() || left {
                 columns.extend(own);
-                columns.extend(if self.kind.left_only() { Vec::new() } else { self.nulls(1, ids.len()) });
+                columns.extend(if self.kind.left_only() {
+                    Vec::new()
+                } else {
+                    self.sides[1].input.nulls(ids.len())
+                });
             } else {
-                columns.extend(self.nulls(0, ids.len()));
+                columns.extend(self.sides[0].input.nulls(ids.len()));
                 columns.extend(own);
             }
             out.emit(Chunk::new(columns, ids.len()));
@@ -257,10 +211,6 @@ impl RegularJoin {
         }
         self.sides.iter_mut().for_each(|side| side.table.clear());
     }
-}
-
-fn take_all(columns: &[ArrayRef], indices: &UInt32Array) -> Vec<ArrayRef> {
-    columns.iter().map(|column| take(column, indices, None).expect("indices lie inside the chunk")).collect()
 }
 
 impl Operator for RegularJoin {

@@ -8,21 +8,15 @@ mod harness;
 
 use harness::{Row, chunk, input, job, net, rows_of};
 use tidemill_operators::{Operator, OperatorContext, Output, build, deliver, set_budget};
-use tidemill_plan::{Exchange, Input, JoinKind, JoinPlan, Operator as Plan};
+use tidemill_plan::join::JoinSidePlan;
+use tidemill_plan::{Exchange, Input, JoinKind, JoinOn, JoinPlan, Operator as Plan};
 use tidemill_state::MemoryBudget;
 use tidemill_types::{RowKind, WATERMARK_NONE};
 
 fn make(kind: JoinKind) -> Box<dyn Operator> {
-    let plan = JoinPlan {
-        kind,
-        left_keys: vec![0],
-        right_keys: vec![0],
-        null_safe: vec![false],
-        residual: None,
-        left_ttl_ms: 0,
-        right_ttl_ms: 0,
-        final_only: false,
-    };
+    let on = JoinOn { kind, left_keys: vec![0], right_keys: vec![0], null_safe: vec![false], residual: None };
+    let (left, right) = (JoinSidePlan::default(), JoinSidePlan::default());
+    let plan = JoinPlan { on, left, right, final_only: false };
     let mut node = harness::node(Plan::Join(plan));
     node.inputs.push(Input { node: 1, exchange: Exchange::Forward });
     build(&node, &[&input(), &input()], &job()).unwrap()

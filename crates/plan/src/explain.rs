@@ -77,25 +77,14 @@ impl Operator {
             }
             Operator::GroupAggregate(plan) => format!("aggregates={:?},", plan.aggregates),
             Operator::Expand { projections } => format!("projections={},", projections.len()),
-            Operator::Join(join) => {
-                let residual = join.residual.as_ref().map(|r| format!(" where={r},")).unwrap_or_default();
-                format!("{}, keys={},{residual}", join.kind.name(), join.left_keys.len())
-            }
+            Operator::Join(join) => join.on.text(),
+            Operator::IntervalJoin(join) => join.text(),
+            Operator::WindowJoin(join) => join.on.text(),
+            Operator::TemporalJoin(join) => join.on.text(),
             Operator::Union | Operator::DropUpdateBefore | Operator::ChangelogNormalize { .. } => {
                 String::new()
             }
             Operator::SetOperation(plan) => format!("{},", plan.name()),
-            Operator::SinkMaterialize { keys, .. } => format!("keys={},", keys.len()),
-            Operator::ToChangelog(plan) => {
-                let code =
-                    |(kind, code): &(tidemill_types::RowKind, String)| format!("{} as {code}", kind.short());
-                format!("codes=[{}],", plan.codes.iter().map(code).collect::<Vec<_>>().join(", "))
-            }
-            Operator::FromChangelog(plan) => {
-                let code =
-                    |(code, kind): &(String, tidemill_types::RowKind)| format!("{code} as {}", kind.short());
-                format!("codes=[{}],", plan.codes.iter().map(code).collect::<Vec<_>>().join(", "))
-            }
             Operator::Unnest(plan) => {
                 let outer = if plan.outer { "left, " } else { "" };
                 let ordinality = if plan.ordinality { " with ordinality" } else { "" };
@@ -148,12 +137,6 @@ impl Operator {
             Operator::TimeSort(_) => "rows that the watermark has not passed".into(),
             Operator::MatchRecognize(plan) => plan.state_text(),
             Operator::Limit { .. } => "the number of rows seen".into(),
-            Operator::SinkMaterialize { ttl_ms: 0, .. } => {
-                "all rows of each primary key, until they are taken back".into()
-            }
-            Operator::SinkMaterialize { ttl_ms, .. } => {
-                format!("all rows of each primary key, {ttl_ms} ms after their last change")
-            }
             Operator::SetOperation(plan) if plan.final_only => {
                 "each row with how often both inputs have it, until the end of input".into()
             }
@@ -164,15 +147,13 @@ impl Operator {
                 "each row with how often both inputs have it, {} ms after its last change",
                 plan.ttl_ms
             ),
-            Operator::Join(join) if join.left_ttl_ms == 0 && join.right_ttl_ms == 0 => {
-                "both sides' rows, for ever".into()
-            }
-            Operator::Join(join) => {
-                let side = |ttl_ms| match ttl_ms {
-                    0 => "for ever".to_string(),
-                    ttl_ms => format!("{ttl_ms} ms after their last change"),
-                };
-                format!("left rows, {}; right rows, {}", side(join.left_ttl_ms), side(join.right_ttl_ms))
+            Operator::Join(join) => join.state(),
+            Operator::IntervalJoin(join) => join.state(),
+            Operator::WindowJoin(_) => "both sides' rows, until the watermark passes their window's end".into(),
+            Operator::TemporalJoin(_) => {
+                "left rows, until the watermark passes their time; of each key the right versions from the one \
+                 valid at the watermark on"
+                    .into()
             }
             _ => "none".into(),
         }

@@ -9,6 +9,7 @@ pub mod eval;
 pub mod explain;
 pub mod expr;
 pub mod function;
+pub mod join;
 pub mod pattern;
 pub mod rank;
 pub mod stream;
@@ -21,9 +22,9 @@ pub use expr::Expr;
 pub use function::{
     ArgumentInfo, BindCall, BoundScalar, CastMode, FunctionRegistry, Kernel, ScalarFunction, SessionInfo,
 };
+pub use join::{IntervalJoinPlan, JoinKind, JoinOn, JoinPlan, TemporalJoinPlan, WindowJoinPlan};
 pub use stream::{
-    ChangelogMode, Exchange, FromChangelogPlan, Input, JoinKind, JoinPlan, Node, NodeId, Operator,
-    SetOperationKind, SetOperationPlan, SinkPlan, SinkTarget, SourcePlan, StreamPlan, ToChangelogPlan,
-    UnnestPlan,
+    ChangelogMode, Exchange, Input, Node, NodeId, Operator, SetOperationKind, SetOperationPlan, SinkPlan,
+    SinkTarget, SourcePlan, StreamPlan, UnnestPlan,
 };
 pub use window::{WindowKind, WindowProperty, WindowSpec};

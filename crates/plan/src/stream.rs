@@ -3,12 +3,13 @@
 //! Invariant: nodes are in topological order; a node's inputs have smaller ids. Column indices refer to the
 //! schema of the input node.
 
+use crate::join::{IntervalJoinPlan, JoinPlan, TemporalJoinPlan, WindowJoinPlan};
 use crate::pattern::MatchRecognizePlan;
 use crate::rank::{DeduplicatePlan, TimeSortPlan, TopNPlan, WindowTopNPlan};
 use crate::{AggregateCall, Expr, WindowProperty, WindowSpec};
 use arrow_array::ArrayRef;
 use std::fmt;
-use tidemill_types::{DataType, Options, RowKind, Schema};
+use tidemill_types::{DataType, Options, Schema};
 
 /// The index of a node in its plan.
 pub type NodeId = usize;
@@ -141,23 +142,18 @@ pub enum Operator {
     },
     /// Pairs rows of two inputs. Gives the left columns, then the right ones; semi and anti joins only the left.
     Join(JoinPlan),
+    /// The same for rows whose times lie within bounds of each other; time attributes live on.
+    IntervalJoin(IntervalJoinPlan),
+    /// The same for rows of the same window, once at its end.
+    WindowJoin(WindowJoinPlan),
+    /// Gives each left row the version of the right table that was valid at the left row's time.
+    TemporalJoin(TemporalJoinPlan),
     /// All rows of all inputs.
     Union,
     /// INTERSECT and EXCEPT of two inputs of the same types.
     SetOperation(SetOperationPlan),
     /// Gives each row once for each element of a collection in it.
     Unnest(UnnestPlan),
-    /// Keeps all rows of each primary key and gives the newest that is there.
-    SinkMaterialize {
-        /// The columns of the primary key.
-        keys: Vec<usize>,
-        /// `table.exec.state.ttl`; 0: for ever.
-        ttl_ms: i64,
-    },
-    /// Gives each change as an inserted row with its kind as a column.
-    ToChangelog(ToChangelogPlan),
-    /// Gives each row as the change that a column of it says.
-    FromChangelog(FromChangelogPlan),
     /// Gives a changelog of rows by key: a row of a known key replaces the one before it, `-D` takes it back.
     ChangelogNormalize {
         /// The input columns of the key.
@@ -300,27 +296,6 @@ pub struct MiniBatchPlan {
     pub latency_ms: i64,
 }
 
-/// A regular join: both sides are kept until they are taken back.
-#[derive(Debug, Clone)]
-pub struct JoinPlan {
-    /// Which rows come out.
-    pub kind: JoinKind,
-    /// The key columns of the left input.
-    pub left_keys: Vec<usize>,
-    /// The key columns of the right input, of the same Arrow types.
-    pub right_keys: Vec<usize>,
-    /// For each key: whether NULL matches NULL.
-    pub null_safe: Vec<bool>,
-    /// What else must hold, over the left columns and then the right ones.
-    pub residual: Option<Expr>,
-    /// How long a row of the left side lives after its last change; 0: for ever.
-    pub left_ttl_ms: i64,
-    /// The same for the right side.
-    pub right_ttl_ms: i64,
-    /// Batch: only final rows, those without a match at the end of input.
-    pub final_only: bool,
-}
-
 /// A set operation: rows are counted on both sides, and the counts say how often a row comes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SetOperationPlan {
@@ -366,28 +341,6 @@ impl SetOperationPlan {
     }
 }
 
-/// Kinds of change as codes: gives the code, then columns of the input.
-#[derive(Debug, Clone)]
-pub struct ToChangelogPlan {
-    /// The codes of the kinds; a kind without one is dropped.
-    pub codes: Vec<(RowKind, String)>,
-    /// The columns of the input that are given on.
-    pub kept: Vec<usize>,
-}
-
-/// Codes as kinds of change: gives columns of the input.
-#[derive(Debug, Clone)]
-pub struct FromChangelogPlan {
-    /// The column of the code.
-    pub op: usize,
-    /// The kinds of the codes.
-    pub codes: Vec<(String, RowKind)>,
-    /// Whether a row with another code is dropped; else it fails the run.
-    pub skip: bool,
-    /// The columns of the input that are given on.
-    pub kept: Vec<usize>,
-}
-
 /// Rows for the elements of a collection: gives some columns of the input, then those of the element.
 #[derive(Debug, Clone)]
 pub struct UnnestPlan {
@@ -403,47 +356,6 @@ pub struct UnnestPlan {
     pub outer: bool,
     /// Whether the place of the element, from 1, is given as the last column.
     pub ordinality: bool,
-}
-
-/// Which rows come out of a join.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JoinKind {
-    /// Pairs.
-    Inner,
-    /// Pairs, and left rows without a match.
-    Left,
-    /// Pairs, and right rows without a match.
-    Right,
-    /// Pairs, and rows of both sides without a match.
-    Full,
-    /// Left rows with a match.
-    Semi,
-    /// Left rows without a match.
-    Anti,
-}
-
-impl JoinKind {
-    /// Whether rows of the left side (else of the right side) come out without a match.
-    pub fn keeps(self, left: bool) -> bool {
-        matches!((self, left), (JoinKind::Left, true) | (JoinKind::Right, false) | (JoinKind::Full, _))
-    }
-
-    /// Whether only left columns come out.
-    pub fn left_only(self) -> bool {
-        matches!(self, JoinKind::Semi | JoinKind::Anti)
-    }
-
-    /// Its name in EXPLAIN.
-    pub fn name(self) -> &'static str {
-        match self {
-            JoinKind::Inner => "inner",
-            JoinKind::Left => "left",
-            JoinKind::Right => "right",
-            JoinKind::Full => "full",
-            JoinKind::Semi => "semi",
-            JoinKind::Anti => "anti",
-        }
-    }
 }
 
 impl StreamPlan {
@@ -469,12 +381,12 @@ impl Operator {
             Operator::GroupAggregate(_) => "group-aggregate",
             Operator::Expand { .. } => "expand",
             Operator::Join(_) => "join",
+            Operator::IntervalJoin(_) => "interval-join",
+            Operator::WindowJoin(_) => "window-join",
+            Operator::TemporalJoin(_) => "temporal-join",
             Operator::Union => "union",
             Operator::SetOperation(_) => "set-operation",
             Operator::Unnest(_) => "unnest",
-            Operator::SinkMaterialize { .. } => "sink-materialize",
-            Operator::ToChangelog(_) => "to-changelog",
-            Operator::FromChangelog(_) => "from-changelog",
             Operator::DropUpdateBefore => "drop-update-before",
             Operator::TopN(_) => "top-n",
             Operator::WindowTopN(_) => "window-top-n",

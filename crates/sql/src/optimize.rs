@@ -5,6 +5,7 @@
 //! 3. Nodes that reach no sink are dropped.
 //! 4. Aggregates that neither a table's log nor an aggregate of ordered rows depends on give net changes.
 
+mod joins;
 mod merge;
 mod net_changes;
 mod prune;

@@ -96,8 +96,13 @@ fn refusals_name_the_cause_and_a_way_out() {
         ),
         ("SELECT id FROM t AS a JOIN t AS b ON a.id = b.id;", "column 'id' is ambiguous"),
         (
-            "SELECT a.id FROM t AS a LEFT JOIN t AS b ON a.id = b.id AND a.ts <= b.ts;",
-            "an outer interval join is not supported by this version",
+            "SELECT a.id FROM t AS a RIGHT JOIN t FOR SYSTEM_TIME AS OF a.ts AS b ON a.id = b.id;",
+            "a temporal join is an INNER or a LEFT JOIN",
+        ),
+        ("SELECT a.id FROM t FOR SYSTEM_TIME AS OF ts AS a;", "stands behind the right side of a JOIN only"),
+        (
+            "SELECT a.id FROM t AS a JOIN t FOR SYSTEM_TIME AS OF a.ts AS b ON a.id = b.id;",
+            "Temporal Table Join requires primary key in versioned table",
         ),
         (
             "SELECT id FROM t WHERE (id, v) IN (SELECT id FROM t);",
@@ -239,7 +244,10 @@ fn conditions_go_below_a_join_or_become_its_key() {
     let text =
         plan("SELECT a.k, b.v FROM t AS a, t AS b WHERE a.id = b.v AND a.v > 3 AND b.k = 'x' AND a.v < b.v;");
     assert!(text.contains("inner, keys=1, where=(v < v)"), "{text}");
-    assert!(text.contains("where=(v > ") && text.contains("state=both sides' rows, for ever"), "{text}");
+    assert!(
+        text.contains("where=(v > ") && text.contains("state=of both sides all rows, for ever"),
+        "{text}"
+    );
     assert!(text.contains("changelog=[I]") && text.contains("exchange hash[v]"), "{text}");
 }
 

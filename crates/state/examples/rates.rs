@@ -124,13 +124,13 @@ fn texts(keys: usize) {
 }
 
 fn sides(keys: usize) {
-    let make = || JoinTable::new(0, GROUPS);
+    let make = || JoinTable::new(false, 0, GROUPS);
     let mut table = make();
     for i in 0..keys {
-        table.add((hash(&key(i)), &key(i)), &text(i), 0, 0);
+        table.add((hash(&key(i)), &key(i)), &text(i), &text(i), 0, 0);
     }
     measure("join side", &mut table, make, |table| {
-        (0..keys).for_each(|i| table.add((hash(&key(i)), &key(i)), &text(i), 0, 0));
+        (0..keys).for_each(|i| table.add((hash(&key(i)), &key(i)), &text(i), &text(i), 0, 0));
     });
 }
 

@@ -1,14 +1,16 @@
 //! The table of one side of a join: key → multiset of rows, each with how many rows of the other side match it.
 //!
 //! Rows of a key are chained in the order in which they came, so that a row costs no allocation of its own.
-//! Invariant: equal rows of one key are one entry with a count above 0; a key lives while it has an entry.
-//! The key is a function of the row. With a time to live, a row whose last change lies that far back is
-//! never seen again.
+//! What identifies a row is all of it, or, in a table of unique rows, a part that the caller gives (the key is
+//! a function of it): there a row takes the place of the one with the same identity.
+//! Invariant: rows of equal identity are one entry with a count above 0 (1 if unique); a key lives while it
+//! has an entry. With a time to live, a row whose last change lies that far back is never seen again.
 
 mod saved;
 
 use crate::KeyIndex;
 use crate::group_table::SWEEP_SLOTS;
+use crate::row_arena::RowArena;
 use crate::snapshot::write_prefixed;
 use crate::spill::Spill;
 use crate::tracking::Tracking;
@@ -24,6 +26,8 @@ struct Entry {
     count: i64,
     matches: i64,
     changed: i64,
+    /// Where the row lies if its identity is not all of it.
+    row: u32,
 }
 
 /// The first and the last row of a key.
@@ -38,8 +42,11 @@ struct Chain {
 pub struct JoinTable {
     keys: KeyIndex,
     chains: Vec<Chain>,
+    /// The identities.
     rows: KeyIndex,
     entries: Vec<Entry>,
+    /// The rows of a table of unique rows.
+    unique: Option<RowArena>,
     ttl_ms: i64,
     /// The latest time it was told.
     now_ms: i64,
@@ -52,13 +59,14 @@ pub struct JoinTable {
 }
 
 impl JoinTable {
-    /// An empty table. `ttl_ms` 0: rows live until they are taken back.
-    pub fn new(ttl_ms: i64, key_groups: u32) -> Self {
+    /// An empty table, perhaps of unique rows. `ttl_ms` 0: rows live until they are taken back.
+    pub fn new(unique: bool, ttl_ms: i64, key_groups: u32) -> Self {
         JoinTable {
             keys: KeyIndex::default(),
             chains: Vec::new(),
             rows: KeyIndex::default(),
             entries: Vec::new(),
+            unique: unique.then(RowArena::default),
             ttl_ms,
             now_ms: i64::MIN,
             swept: 0,
@@ -87,19 +95,22 @@ impl JoinTable {
         }
     }
 
-    /// Adds one row that so many rows of the other side match.
-    pub fn add(&mut self, key: (u64, &[u8]), row: &[u8], matches: i64, now_ms: i64) {
+    /// Adds one row that so many rows of the other side match; a unique one replaces the one before.
+    pub fn add(&mut self, key: (u64, &[u8]), identity: &[u8], row: &[u8], matches: i64, now_ms: i64) {
         if !self.spill.is_empty() {
             self.load_one(key.0, key.1);
         }
-        let row_hash = hash(row);
-        let id = match self.rows.find(row_hash, row) {
+        let row_hash = hash(identity);
+        let id = match self.rows.find(row_hash, identity) {
             Some(id) if self.expired(id, now_ms) => {
                 self.remove(id);
-                self.link(key, row_hash, row)
+                self.link(key, row_hash, identity, row)
             }
-            Some(id) => id,
-            None => self.link(key, row_hash, row),
+            Some(id) => {
+                self.replace(id, row);
+                id
+            }
+            None => self.link(key, row_hash, identity, row),
         };
         self.now_ms = self.now_ms.max(now_ms);
         self.tracking.touch(id);
@@ -109,14 +120,24 @@ impl JoinTable {
         entry.changed = now_ms;
     }
 
-    fn link(&mut self, (key_hash, key): (u64, &[u8]), row_hash: u64, row: &[u8]) -> u32 {
+    /// Puts a unique row into the place of the one before.
+    fn replace(&mut self, id: u32, row: &[u8]) {
+        if let Some(rows) = &mut self.unique {
+            let entry = &mut self.entries[id as usize];
+            rows.remove(entry.row);
+            (entry.row, entry.count) = (rows.push(row), 0);
+        }
+    }
+
+    fn link(&mut self, (key_hash, key): (u64, &[u8]), row_hash: u64, identity: &[u8], row: &[u8]) -> u32 {
         let key = self.keys.resolve_one(key_hash, key);
-        let id = self.rows.resolve_one(row_hash, row);
+        let id = self.rows.resolve_one(row_hash, identity);
+        let row = self.unique.as_mut().map_or(NONE, |rows| rows.push(row));
         if self.chains.len() <= key as usize {
             self.chains.resize(key as usize + 1, Chain { first: NONE, last: NONE });
         }
         let chain = &mut self.chains[key as usize];
-        let entry = Entry { key, previous: chain.last, next: NONE, count: 0, matches: 0, changed: 0 };
+        let entry = Entry { key, previous: chain.last, next: NONE, count: 0, matches: 0, changed: 0, row };
         match chain.last {
             NONE => chain.first = id,
             last => self.entries[last as usize].next = id,
@@ -130,9 +151,10 @@ impl JoinTable {
         id
     }
 
-    /// Takes back one row, whose key was loaded; false if there is none.
-    pub fn retract(&mut self, row: &[u8], now_ms: i64) -> bool {
-        let Some(id) = self.rows.find(hash(row), row).filter(|&id| !self.expired(id, now_ms)) else {
+    /// Takes back one row of this identity, whose key was loaded; false if there is none.
+    pub fn retract(&mut self, identity: &[u8], now_ms: i64) -> bool {
+        let Some(id) = self.rows.find(hash(identity), identity).filter(|&id| !self.expired(id, now_ms))
+        else {
             return false;
         };
         self.tracking.touch(id);
@@ -158,7 +180,10 @@ impl JoinTable {
     }
 
     fn unlink(&mut self, id: u32) {
-        let Entry { key, previous, next, .. } = self.entries[id as usize];
+        let Entry { key, previous, next, row, .. } = self.entries[id as usize];
+        if let Some(rows) = &mut self.unique {
+            rows.remove(row);
+        }
         let chain = &mut self.chains[key as usize];
         match previous {
             NONE => chain.first = next,
@@ -218,7 +243,7 @@ impl JoinTable {
     /// another; false: there are no more.
     pub fn next_part(&mut self) -> bool {
         let spill = std::mem::take(&mut self.spill);
-        *self = JoinTable { spill, ..JoinTable::new(self.ttl_ms, self.key_groups) };
+        *self = JoinTable { spill, ..JoinTable::new(self.unique.is_some(), self.ttl_ms, self.key_groups) };
         while self.rows.len() < SWEEP_SLOTS
             && let Some(back) = self.spill.take_any()
         {
@@ -240,7 +265,7 @@ impl JoinTable {
     /// The bytes of a row.
     #[inline]
     pub fn row(&self, id: u32) -> &[u8] {
-        self.rows.key(id)
+        self.unique.as_ref().map_or_else(|| self.rows.key(id), |rows| rows.get(self.entries[id as usize].row))
     }
 
     /// How often the row is there.
@@ -273,7 +298,7 @@ mod tests {
     use crate::StateTable;
 
     fn add(table: &mut JoinTable, key: &[u8], row: &[u8]) {
-        table.add((hash(key), key), row, 0, 0);
+        table.add((hash(key), key), row, row, 0, 0);
     }
 
     fn rows(table: &JoinTable, key: &[u8], now_ms: i64) -> Vec<(Vec<u8>, i64)> {
@@ -282,7 +307,7 @@ mod tests {
 
     #[test]
     fn rows_are_counted_and_chained_by_key() {
-        let mut table = JoinTable::new(0, 8);
+        let mut table = JoinTable::new(false, 0, 8);
         for (key, row) in [(b"a", b"a1"), (b"b", b"b1"), (b"a", b"a2"), (b"a", b"a1"), (b"a", b"a3")] {
             add(&mut table, key, row);
         }
@@ -290,7 +315,7 @@ mod tests {
         assert!(table.retract(b"a1", 0));
         let expected = [(b"a1".to_vec(), 1), (b"a3".to_vec(), 1)];
         assert_eq!(rows(&table, b"a", 0), expected);
-        let mut restored = JoinTable::new(0, 8);
+        let mut restored = JoinTable::new(false, 0, 8);
         restored.restore(&table.snapshot(0..8), 0..8).unwrap();
         assert_eq!(rows(&restored, b"a", 0), expected);
         assert_eq!(restored.len(), 3);
@@ -300,11 +325,26 @@ mod tests {
 
     #[test]
     fn old_rows_are_not_seen() {
-        let mut table = JoinTable::new(10, 8);
+        let mut table = JoinTable::new(false, 10, 8);
         add(&mut table, b"a", b"a1");
         assert_eq!(rows(&table, b"a", 9).len(), 1);
         assert!(rows(&table, b"a", 10).is_empty());
         table.expire(10);
         assert!(table.is_empty());
+    }
+
+    #[test]
+    fn a_unique_row_takes_the_place_of_the_one_before() {
+        let mut table = JoinTable::new(true, 0, 8);
+        for (identity, row) in [(b"a1", b"x"), (b"a2", b"y"), (b"a1", b"z")] {
+            table.add((hash(b"a"), b"a"), identity, row, 0, 0);
+        }
+        let expected = [(b"z".to_vec(), 1), (b"y".to_vec(), 1)];
+        assert_eq!(rows(&table, b"a", 0), expected);
+        let mut restored = JoinTable::new(true, 0, 8);
+        restored.restore(&table.snapshot(0..8), 0..8).unwrap();
+        assert_eq!(rows(&restored, b"a", 0), expected);
+        assert!(restored.retract(b"a1", 0) && !restored.retract(b"a1", 0));
+        assert_eq!(rows(&restored, b"a", 0), expected[1..]);
     }
 }

@@ -1,15 +1,16 @@
 //! Keyed state behind one interface: what operators keep between chunks, addressed by key and slot, and
 //! how it gets into a snapshot and back by key group.
 //!
-//! Four kinds: value tables ([`GroupTable`], with panes [`PanedTable`], with one value per task
-//! [`SharedValue`]), the [`OrderedTable`], the [`JoinTable`] and [`Timers`]; besides them the [`MatchTable`] of
-//! partial matches and [`WaitingRows`] of whole rows in columns.
+//! Five kinds: value tables ([`GroupTable`], with panes [`PanedTable`], with one value per task
+//! [`SharedValue`]), the [`OrderedTable`], the [`TimedTable`], the [`JoinTable`] and [`Timers`]; besides them the
+//! [`MatchTable`] of partial matches and [`WaitingRows`] of whole rows in columns.
 //! Where snapshots of a whole job live is [`checkpoint`]'s business.
 //! Keys that do not fit into memory are moved to disk by their table; see [`spill`].
 //! Invariant: nothing here knows an operator; only `checkpoint` and `spill` do I/O, only `checkpoint` is handed a
 //! clock. A table restored from its snapshot answers like the table that was snapshotted, and so does one whose keys
 //! are on disk.
 
+mod agenda;
 pub mod checkpoint;
 pub mod counted_sets;
 pub mod group_table;
@@ -18,6 +19,7 @@ pub mod key_index;
 pub mod match_table;
 pub mod ordered_table;
 pub mod paned_table;
+mod row_arena;
 mod sections;
 pub mod session_table;
 pub mod shared_value;
@@ -25,6 +27,7 @@ pub mod slot_cells;
 pub mod snapshot;
 pub mod spill;
 pub mod table;
+pub mod timed_table;
 pub mod timers;
 mod tracking;
 pub mod waiting_rows;
@@ -42,5 +45,6 @@ pub use slot_cells::SlotCells;
 pub use snapshot::SnapshotRows;
 pub use spill::MemoryBudget;
 pub use table::StateTable;
+pub use timed_table::TimedTable;
 pub use timers::Timers;
 pub use waiting_rows::WaitingRows;

@@ -1,12 +1,10 @@
 //! What a join gives for each row: pairs, padded rows, and rows of semi and anti joins, in Flink's order.
 
-use arrow_array::UInt32Array;
+use crate::join_rows::NONE;
 use std::sync::Arc;
 use tidemill_plan::JoinKind;
 use tidemill_state::JoinTable;
 use tidemill_types::RowKind;
-
-const NONE: u32 = u32::MAX;
 
 /// A row of the chunk at hand.
 #[derive(Clone, Copy)]
@@ -29,11 +27,11 @@ pub(super) struct Changes {
 }
 
 /// Some of the changes, ready to be taken.
-pub(super) struct Part {
-    /// Rows of the chunk; NULL for padding.
-    pub(super) own: UInt32Array,
-    /// Places among the rows of the other side; NULL for padding.
-    pub(super) other: UInt32Array,
+pub(super) struct Part<'c> {
+    /// Rows of the chunk; [`NONE`] for padding.
+    pub(super) own: &'c [u32],
+    /// Places among the rows of the other side; [`NONE`] for padding.
+    pub(super) other: &'c [u32],
     /// Absent if all are inserts.
     pub(super) kinds: Option<Arc<[RowKind]>>,
 }
@@ -152,11 +150,11 @@ impl Changes {
     }
 
     /// The changes in parts of at most so many.
-    pub(super) fn parts(&self, rows: usize) -> impl Iterator<Item = Part> {
+    pub(super) fn parts(&self, rows: usize) -> impl Iterator<Item = Part<'_>> {
         let parts = self.own.chunks(rows).zip(self.other.chunks(rows)).zip(self.kinds.chunks(rows));
         parts.map(|((own, other), kinds)| Part {
-            own: indices(own),
-            other: indices(other),
+            own,
+            other,
             kinds: kinds.iter().any(|kind| *kind != RowKind::Insert).then(|| kinds.into()),
         })
     }
@@ -165,8 +163,4 @@ impl Changes {
 /// Outer joins know no updates: what they give is new or taken back.
 fn outer_kind(adds: bool) -> RowKind {
     if adds { RowKind::Insert } else { RowKind::Delete }
-}
-
-fn indices(places: &[u32]) -> UInt32Array {
-    places.iter().map(|&place| (place != NONE).then_some(place)).collect()
 }

@@ -321,9 +321,13 @@ impl Driver {
     }
 
     pub fn feed_chunk(&mut self, chunk: Chunk) {
+        self.feed_port(0, chunk);
+    }
+
+    pub fn feed_port(&mut self, port: usize, chunk: Chunk) {
         let after = chunk.marks.last();
         let ctx = OperatorContext { now_ms: self.now_ms, watermark: self.watermark };
-        deliver(self.operator.as_mut(), 0, chunk, &ctx, &mut self.out).unwrap();
+        deliver(self.operator.as_mut(), port, chunk, &ctx, &mut self.out).unwrap();
         self.watermark = self.watermark.max(after.unwrap_or(WATERMARK_NONE));
         self.collect();
     }
@@ -366,7 +370,7 @@ impl Driver {
         tend(self.operator.as_mut()).unwrap();
     }
 
-    fn late(&mut self) -> u64 {
+    pub fn late(&mut self) -> u64 {
         let kept: usize = self.out.take_late().iter().map(|chunk| chunk.rows).sum();
         let late = self.out.rows.late - self.late_seen;
         self.late_seen = self.out.rows.late;

@@ -374,8 +374,7 @@ impl Binder<'_> {
         select: &Select,
     ) -> Bound<(Operator, NodeTraits)> {
         let batch = self.session.info().batch;
-        // Also DISTINCT counts as updating, though its rows never change: Flink infers it so.
-        let changelog = match (batch, retract) {
+        let changelog = match (batch || (!retract && aggregates.is_empty()), retract) {
             (true, _) => ChangelogMode::APPEND,
             (false, true) => ChangelogMode::RETRACT,
             (false, false) => ChangelogMode { update: true, update_before: true, delete: false },
@@ -436,6 +435,7 @@ impl Binder<'_> {
                 end: place(WindowProperty::End)?,
                 time: place(WindowProperty::Time),
                 kind: window.spec.time,
+                window: window.origin.clone(),
             })
         });
         Relation { node: placed.node, columns, windowing }

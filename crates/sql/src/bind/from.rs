@@ -45,7 +45,7 @@ impl Binder<'_> {
         let relation = match &table.kind {
             TableRefKind::Table { name, hints, system_time: None } => self.bind_table(name, hints)?,
             TableRefKind::Table { system_time: Some(time), .. } => {
-                return Err(unsupported(time.span, "FOR SYSTEM_TIME AS OF"));
+                return Err(super::temporal_join::misplaced(time.span));
             }
             TableRefKind::Query { query, lateral: false, system_time: None } => {
                 self.without_qualifiers(|binder| binder.bind_query(query))?

@@ -124,8 +124,13 @@ impl Binder<'_> {
             .collect::<Bound<Vec<_>>>()?;
         let name = call.name.last().value.to_uppercase();
         let time_type = grouping.scope.columns[spec.time_column].field.data_type.clone();
-        grouping.window =
-            Some(GroupWindow { spec, time_type, columns: [None; 3], legacy: Some((name, args)) });
+        grouping.window = Some(GroupWindow {
+            origin: spec.kind.clone(),
+            spec,
+            time_type,
+            columns: [None; 3],
+            legacy: Some((name, args)),
+        });
         Ok(())
     }
 
@@ -138,9 +143,11 @@ impl Binder<'_> {
     ) -> Bound<()> {
         let Some(windowing) = &input.windowing else { return Ok(()) };
         let width = input.columns.len();
-        let (columns, spec) = match windowing {
-            Windowing::Pending(spec) => ([Some(width - 3), Some(width - 2), Some(width - 1)], spec.clone()),
-            Windowing::Attached { start, end, time, kind } => {
+        let (columns, spec, origin) = match windowing {
+            Windowing::Pending(spec) => {
+                ([Some(width - 3), Some(width - 2), Some(width - 1)], spec.clone(), spec.kind.clone())
+            }
+            Windowing::Attached { start, end, time, kind, window } => {
                 let spec = WindowSpec {
                     kind: WindowKind::Attached { start: *start, end: *end },
                     time_column: time.unwrap_or(*end),
@@ -148,7 +155,7 @@ impl Binder<'_> {
                     zone: time
                         .and_then(|time| self.window_zone(&input.columns[time].field.data_type.kind, *kind)),
                 };
-                ([Some(*start), Some(*end), *time], spec)
+                ([Some(*start), Some(*end), *time], spec, window.clone())
             }
         };
         let key_of = |column: Option<usize>| {
@@ -175,7 +182,7 @@ impl Binder<'_> {
             Some(time) => input.columns[time].field.data_type.clone(),
             None => TypeKind::Timestamp(3).not_null(),
         };
-        grouping.window = Some(GroupWindow { spec, time_type, columns, legacy: None });
+        grouping.window = Some(GroupWindow { spec, origin, time_type, columns, legacy: None });
         Ok(())
     }
 }

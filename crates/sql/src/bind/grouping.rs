@@ -11,7 +11,9 @@ use super::{Binder, Bound, RelationColumn, at, fingerprint, legacy_window};
 use crate::ast::{self, FunctionCall, Ident, SetQuantifier};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
-use tidemill_plan::{ArgumentInfo, BindCall, BoundAggregate, CastMode, Expr, WindowProperty, WindowSpec};
+use tidemill_plan::{
+    ArgumentInfo, BindCall, BoundAggregate, CastMode, Expr, WindowKind, WindowProperty, WindowSpec,
+};
 use tidemill_types::{DataType, TimeAttribute, TypeKind};
 
 /// Provisional indices of aggregates start here.
@@ -42,6 +44,8 @@ pub(crate) struct Grouping<'s> {
 /// The windows that are grouped by.
 pub(crate) struct GroupWindow {
     pub(crate) spec: WindowSpec,
+    /// The function that gave the windows, also of rows that carried theirs.
+    pub(crate) origin: WindowKind,
     /// The type of the window's time column.
     pub(crate) time_type: DataType,
     /// The columns of the scope that are window_start, window_end and window_time of a windowing function.

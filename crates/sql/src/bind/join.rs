@@ -4,7 +4,8 @@
 use super::columns::holds_query;
 use super::expr::{Env, junction};
 use super::scope::Scope;
-use super::{Binder, Bound, Relation, RelationColumn, Windowing, unsupported};
+use super::temporal_join::{SystemTime, system_time, without_system_time};
+use super::{Binder, Bound, Relation, RelationColumn};
 use crate::ast::{
     self, BinaryOp, ExprKind, Ident, JoinCondition, Query, QueryBody, TableRef, TableRefKind, UnaryOp,
 };
@@ -36,6 +37,8 @@ pub(crate) struct JoinTree {
     /// The columns.
     pub(crate) columns: Vec<RelationColumn>,
     pub(crate) span: Span,
+    /// FOR SYSTEM_TIME AS OF behind the right side.
+    pub(crate) system_time: Option<SystemTime>,
 }
 
 impl Joined {
@@ -82,7 +85,7 @@ impl Binder<'_> {
             _ => {}
         }
         let left = self.bind_joined(&join.left)?;
-        let right = self.bind_joined(&join.right)?;
+        let right = self.bind_joined(&without_system_time(&join.right))?;
         let (left, right) = (self.with_windows(left), self.with_windows(right));
         let kind = match join.kind {
             ast::JoinKind::Inner | ast::JoinKind::Cross => JoinKind::Inner,
@@ -103,10 +106,12 @@ impl Binder<'_> {
             }
             _ => self.shared_equal(&left, &right, &shared)?,
         };
-        if kind != JoinKind::Inner {
-            refuse_bounded_in_time(&left, &right, &on, join.op_span)?;
-        }
+        let system_time = match system_time(&join.right) {
+            Some(time) => Some(self.bind_system_time(time, kind, &left)?),
+            None => None,
+        };
         let mut tree = tree(kind, left, right, on, join.op_span);
+        tree.system_time = system_time;
         if !shared.is_empty() {
             self.merge_shared(&mut tree, &shared)?;
         }
@@ -362,7 +367,8 @@ pub(crate) fn combined(outer: &[RelationColumn], inner: &[RelationColumn]) -> Ve
     shadowed.chain(inner.iter().cloned()).collect()
 }
 
-/// A join that shows all columns of both sides, nullable where padded. Time attributes end here.
+/// A join that shows all columns of both sides, nullable where padded. Which time attributes live on is known
+/// when it is placed.
 pub(crate) fn tree(kind: JoinKind, left: Joined, right: Joined, on: Vec<Expr>, span: Span) -> JoinTree {
     let padded = |column: &RelationColumn, padded: bool| {
         let mut column = column.clone();
@@ -378,7 +384,7 @@ pub(crate) fn tree(kind: JoinKind, left: Joined, right: Joined, on: Vec<Expr>, s
             .collect();
     let scope = Scope { columns: &columns };
     let shown = (0..columns.len()).map(|index| scope.column(index)).collect();
-    JoinTree { kind, left, right, on, shown, columns, span }
+    JoinTree { kind, left, right, on, shown, columns, span, system_time: None }
 }
 
 /// An expression over columns that stand elsewhere.
@@ -392,30 +398,4 @@ fn natural(left: &[RelationColumn], right: &[RelationColumn], span: Span) -> Vec
         .filter(|column| right.iter().any(|other| !other.hidden && other.field.name == column.field.name))
         .map(|column| Ident { value: column.field.name.clone(), quoted: true, span })
         .collect()
-}
-
-/// Refuses outer joins that Flink runs as interval or window joins: what they give without a match comes at
-/// another time, and late rows differ.
-fn refuse_bounded_in_time(left: &Joined, right: &Joined, on: &[Expr], span: Span) -> Bound<()> {
-    let (of_left, of_right) = (left.columns(), right.columns());
-    let windowed = |joined: &Joined| match joined {
-        Joined::Leaf(Relation { windowing: Some(Windowing::Attached { start, end, .. }), .. }) => {
-            Some((*start, *end))
-        }
-        _ => None,
-    };
-    if let (Some((start, end)), Some((other_start, other_end))) = (windowed(left), windowed(right)) {
-        let equal =
-            |a: usize, b: usize| on.iter().any(|term| term.columns().into_iter().eq([a, b + of_left.len()]));
-        if equal(start, other_start) && equal(end, other_end) {
-            return Err(unsupported(span, "an outer join of windows"));
-        }
-    }
-    let timed = |term: &Expr| {
-        let columns = term.columns();
-        let (own, other): (Vec<usize>, Vec<usize>) = columns.into_iter().partition(|i| *i < of_left.len());
-        own.iter().any(|i| of_left[*i].field.time.is_some())
-            && other.iter().any(|i| of_right[*i - of_left.len()].field.time.is_some())
-    };
-    if on.iter().any(timed) { Err(unsupported(span, "an outer interval join")) } else { Ok(()) }
 }

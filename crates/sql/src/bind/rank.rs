@@ -249,7 +249,9 @@ impl Binder<'_> {
         let windowing = super::select::attached_after(&ranked.input, &ranked.project);
         let relation = Relation { node: 0, columns: ranked.columns.clone(), windowing };
         let calc = Operator::Calc { filter: None, project: ranked.project.clone() };
-        let traits = NodeTraits { changelog, upsert_key: None };
+        let upsert_key =
+            super::select::key_after(self.plan.nodes[ranked.node].upsert_key.as_deref(), &ranked.project);
+        let traits = NodeTraits { changelog, upsert_key };
         let node = self.push_forward(calc, ranked.node, relation.schema(), traits);
         Ok(Relation { node, ..relation })
     }
@@ -300,7 +302,7 @@ impl Binder<'_> {
 
     /// The window end if the partition holds the window of the rows.
     fn ranked_window(&self, ranked: &Ranked) -> Option<(usize, TimeAttribute, Option<chrono_tz::Tz>)> {
-        let Some(Windowing::Attached { start, end, time, kind }) = &ranked.input.windowing else {
+        let Some(Windowing::Attached { start, end, time, kind, .. }) = &ranked.input.windowing else {
             return None;
         };
         let keys = &ranked.ranks.keys;

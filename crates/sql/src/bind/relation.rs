@@ -1,6 +1,6 @@
 //! What binding a query or table gives: a node with named columns.
 
-use tidemill_plan::{NodeId, WindowSpec};
+use tidemill_plan::{NodeId, WindowKind, WindowSpec};
 use tidemill_types::{DataType, Field, Schema, TimeAttribute};
 
 /// The rows of a query or table reference.
@@ -42,6 +42,8 @@ pub enum Windowing {
         time: Option<usize>,
         /// Event or processing time.
         kind: TimeAttribute,
+        /// The function that gave the windows.
+        window: WindowKind,
     },
 }
 

@@ -284,6 +284,10 @@ impl Binder<'_> {
             column.field.time = declared.time;
             column.field.data_type = declared.data_type.clone();
         }
+        if !table.primary_key.is_empty() {
+            let place = |key: &String| table.columns.iter().position(|column| column.name == *key);
+            self.plan.nodes[relation.node].upsert_key = table.primary_key.iter().map(place).collect();
+        }
         Ok(relation)
     }
 

@@ -55,7 +55,6 @@ impl Binder<'_> {
         let (input, filter) = self.bind_source(select)?;
         let scope = Scope::of(&input);
         let mut items = self.expand_items(&select.items, scope)?;
-        items.iter().filter_map(Item::expr).try_for_each(refuse_bare_null)?;
         let aggregated = select.group_by.is_some() || select.having.is_some() || self.has_aggregate(&items);
         if aggregated {
             let relation = self.bind_aggregation(select, &input, filter, &items)?;
@@ -251,17 +250,6 @@ impl Binder<'_> {
     }
 }
 
-/// Flink gives a bare NULL no type: it stands only where another value decides the type.
-pub(crate) fn refuse_bare_null(expr: &ast::Expr) -> Bound<()> {
-    match &*expr.kind {
-        ast::ExprKind::Literal(ast::Literal::Null) => {
-            Err(Diagnostic::new(expr.span, "illegal use of 'NULL'")
-                .with_hint("give it a type: CAST(NULL AS STRING)"))
-        }
-        _ => Ok(()),
-    }
-}
-
 fn column_item(scope: Scope<'_>, index: usize) -> Item {
     Item { name: scope.columns[index].field.name.clone(), source: ItemSource::Column(index) }
 }
@@ -278,17 +266,18 @@ fn place_after(column: usize, exprs: &[Expr]) -> Option<usize> {
 
 pub(crate) fn attached_after(input: &Relation, exprs: &[Expr]) -> Option<Windowing> {
     match &input.windowing {
-        Some(Windowing::Attached { start, end, time, kind }) => Some(Windowing::Attached {
+        Some(Windowing::Attached { start, end, time, kind, window }) => Some(Windowing::Attached {
             start: place_after(*start, exprs)?,
             end: place_after(*end, exprs)?,
             time: time.and_then(|time| place_after(time, exprs)),
             kind: *kind,
+            window: window.clone(),
         }),
         _ => None,
     }
 }
 
 /// The key of a changelog after a projection, if all its columns are passed on.
-fn key_after(key: Option<&[usize]>, exprs: &[Expr]) -> Option<Vec<usize>> {
+pub(crate) fn key_after(key: Option<&[usize]>, exprs: &[Expr]) -> Option<Vec<usize>> {
     key?.iter().map(|column| place_after(*column, exprs)).collect()
 }

@@ -26,9 +26,6 @@ fn parameters(function: &str) -> Option<&'static [&'static str]> {
 impl Binder<'_> {
     /// Binds a table function in FROM.
     pub(crate) fn bind_table_function(&mut self, call: &FunctionCall) -> Bound<Relation> {
-        if let Some(relation) = self.bind_changelog_function(call)? {
-            return Ok(relation);
-        }
         let name = call.name.last().value.to_uppercase();
         let Some(parameters) = parameters(&name) else {
             return Err(unsupported(call.span, &format!("the table function {name}")));
@@ -59,12 +56,7 @@ impl Binder<'_> {
         Ok(windowed(input, WindowSpec { kind, time_column, time: time_kind, zone }))
     }
 
-    /// The rows of a table argument, and its PARTITION BY.
-    pub(crate) fn table_argument(
-        &mut self,
-        data: &ast::Expr,
-        name: &str,
-    ) -> Bound<(Relation, Vec<ast::Expr>)> {
+    fn table_argument(&mut self, data: &ast::Expr, name: &str) -> Bound<(Relation, Vec<ast::Expr>)> {
         match &*data.kind {
             ExprKind::Table(table) => {
                 let relation = match &table.source {
@@ -165,10 +157,10 @@ impl Binder<'_> {
         let width = relation.columns.len();
         let traits = NodeTraits { changelog: self.plan.nodes[relation.node].changelog, upsert_key: None };
         let schema = relation.schema();
-        let kind = spec.time;
+        let (kind, window) = (spec.time, spec.kind.clone());
         relation.node = self.push_forward(Operator::WindowAssign(spec), relation.node, schema, traits);
-        relation.windowing =
-            Some(Windowing::Attached { start: width - 3, end: width - 2, time: Some(width - 1), kind });
+        let (start, end, time) = (width - 3, width - 2, Some(width - 1));
+        relation.windowing = Some(Windowing::Attached { start, end, time, kind, window });
         relation
     }
 }
@@ -183,11 +175,7 @@ fn form(name: &str) -> &'static str {
 }
 
 /// The arguments by position, named ones put in their places.
-pub(crate) fn ordered<'c>(
-    call: &'c FunctionCall,
-    name: &str,
-    parameters: &[&str],
-) -> Bound<Vec<Option<&'c ast::Expr>>> {
+fn ordered<'c>(call: &'c FunctionCall, name: &str, parameters: &[&str]) -> Bound<Vec<Option<&'c ast::Expr>>> {
     let mut places: Vec<Option<&ast::Expr>> = vec![None; parameters.len()];
     for (i, arg) in call.args.iter().enumerate() {
         let place = match &arg.name {

@@ -4,11 +4,12 @@
 //! 2. From the sources down: each node is written anew with the columns that are left; a map from old to new
 //!    indices goes with it. Operators that pass rows through keep what their input kept.
 
+use super::joins;
 use std::collections::BTreeSet;
-use tidemill_plan::stream::{GroupAggregatePlan, JoinPlan, WindowAggregatePlan};
+use tidemill_plan::stream::{GroupAggregatePlan, WindowAggregatePlan};
 use tidemill_plan::{
-    AggregateCall, ChangelogMode, Exchange, Expr, FromChangelogPlan, Input, Node, NodeId, Operator,
-    StreamPlan, ToChangelogPlan, UnnestPlan, WindowKind, WindowSpec,
+    AggregateCall, ChangelogMode, Exchange, Expr, Input, Node, NodeId, Operator, StreamPlan, UnnestPlan,
+    WindowKind, WindowSpec,
 };
 use tidemill_types::Schema;
 
@@ -38,8 +39,8 @@ fn needed_columns(plan: &StreamPlan) -> Vec<Option<BTreeSet<usize>>> {
         for (port, input) in node.inputs.iter().enumerate() {
             let width = plan.nodes[input.node].schema.len();
             let mut of_input = match &node.operator {
-                Operator::Join(join) => {
-                    join_needed(join, &of_node, port, plan.nodes[node.inputs[0].node].schema.len())
+                operator if joins::is_join(operator) => {
+                    joins::needed(operator, &of_node, port, plan.nodes[node.inputs[0].node].schema.len())
                 }
                 _ => inputs_needed(node, &of_node, width),
             };
@@ -84,27 +85,15 @@ fn inputs_needed(node: &Node, needed: &BTreeSet<usize>, width: usize) -> BTreeSe
             super::ranked::needed(&node.operator, needed, width)
         }
         Operator::MatchRecognize(plan) => plan.columns().collect(),
-        Operator::Join(_) => unreachable!("a join's inputs are told apart before"),
+        Operator::Join(_)
+        | Operator::IntervalJoin(_)
+        | Operator::WindowJoin(_)
+        | Operator::TemporalJoin(_) => unreachable!("a join's inputs are told apart before"),
         Operator::Unnest(plan) => {
             let kept = needed.iter().filter_map(|i| plan.kept.get(*i));
             kept.copied().chain([plan.collection]).collect()
         }
-        Operator::ToChangelog(plan) => {
-            needed.iter().filter_map(|i| i.checked_sub(1)).map(|i| plan.kept[i]).collect()
-        }
-        Operator::FromChangelog(plan) => needed.iter().map(|i| plan.kept[*i]).chain([plan.op]).collect(),
-        Operator::SetOperation(_) | Operator::SinkMaterialize { .. } | Operator::Sink(_) => {
-            (0..width).collect()
-        }
-    }
-}
-
-/// The columns of one input that a join needs: keys, those of its condition, those given on.
-fn join_needed(join: &JoinPlan, needed: &BTreeSet<usize>, port: usize, left_width: usize) -> BTreeSet<usize> {
-    let both = needed.iter().copied().chain(join.residual.iter().flat_map(Expr::columns));
-    match port {
-        0 => both.filter(|i| *i < left_width).chain(join.left_keys.iter().copied()).collect(),
-        _ => both.filter_map(|i| i.checked_sub(left_width)).chain(join.right_keys.iter().copied()).collect(),
+        Operator::SetOperation(_) | Operator::Sink(_) => (0..width).collect(),
     }
 }
 
@@ -136,8 +125,8 @@ fn write_node(
     if matches!(node.operator, Operator::Union) {
         return write_union(node, needed, &below, out);
     }
-    if let Operator::Join(join) = &node.operator {
-        return write_join(node, join, &below, out);
+    if joins::is_join(&node.operator) {
+        return write_join(node, &below, out);
     }
     let of_input = below.first().map_or(&[][..], |(_, places)| places.as_slice());
     let (operator, places) = write_operator(&node.operator, needed, of_input, node.schema.len());
@@ -240,19 +229,6 @@ fn write_operator(
         Operator::TopN(_) | Operator::WindowTopN(_) | Operator::Deduplicate(_) | Operator::TimeSort(_) => {
             super::ranked::written(operator, needed, below)
         }
-        Operator::ToChangelog(plan) => {
-            let mut needed = needed.clone();
-            needed.insert(0);
-            let kept =
-                needed.iter().filter_map(|i| i.checked_sub(1)).map(|i| at(below, plan.kept[i])).collect();
-            let plan = ToChangelogPlan { kept, ..plan.clone() };
-            (Operator::ToChangelog(plan), packed(&needed, width))
-        }
-        Operator::FromChangelog(plan) => {
-            let kept = needed.iter().map(|i| at(below, plan.kept[*i])).collect();
-            let plan = FromChangelogPlan { op: at(below, plan.op), kept, ..plan.clone() };
-            (Operator::FromChangelog(plan), packed(needed, width))
-        }
         Operator::Unnest(plan) => {
             let columns = (0..plan.kept.len()).filter(|i| needed.contains(i)).collect::<Vec<_>>();
             let elements = plan.kept.len()..width;
@@ -271,13 +247,15 @@ fn write_operator(
         | Operator::DropUpdateBefore
         | Operator::Limit { .. }
         | Operator::SetOperation(_)
-        | Operator::SinkMaterialize { .. }
         | Operator::Sink(_) => (operator.clone(), below.to_vec()),
         Operator::MatchRecognize(plan) => {
             let plan = plan.with_columns(|column| at(below, column));
             (Operator::MatchRecognize(Box::new(plan)), identity(width))
         }
-        Operator::Join(_) => unreachable!("a join is written with both its inputs"),
+        Operator::Join(_)
+        | Operator::IntervalJoin(_)
+        | Operator::WindowJoin(_)
+        | Operator::TemporalJoin(_) => unreachable!("a join is written with both its inputs"),
     }
 }
 
@@ -307,32 +285,15 @@ fn write_calls(calls: &[AggregateCall], below: &[Option<usize>]) -> Vec<Aggregat
 }
 
 /// A join gives what its inputs kept, the right columns behind the left ones.
-fn write_join(
-    node: &Node,
-    join: &JoinPlan,
-    below: &[&(NodeId, Places)],
-    out: &mut StreamPlan,
-) -> (NodeId, Places) {
-    let (left, right) = (&below[0].1, &below[1].1);
-    let kept = left.iter().flatten().count();
-    let right_behind = right.iter().map(|place| place.map(|place| place + kept));
-    let both: Places = left.iter().copied().chain(right_behind).collect();
-    let keys = |keys: &[usize], places: &Places| keys.iter().map(|key| at(places, *key)).collect();
-    let residual = |expr: &Expr| expr.map_columns(&|i, name, t| Expr::column(at(&both, i), name, t.clone()));
-    let plan = JoinPlan {
-        left_keys: keys(&join.left_keys, left),
-        right_keys: keys(&join.right_keys, right),
-        residual: join.residual.as_ref().map(residual),
-        ..join.clone()
-    };
+fn write_join(node: &Node, below: &[&(NodeId, Places)], out: &mut StreamPlan) -> (NodeId, Places) {
+    let (operator, places) = joins::written(&node.operator, [&below[0].1, &below[1].1]);
     let inputs = node
         .inputs
         .iter()
         .zip(below)
         .map(|(input, (id, places))| Input { node: *id, exchange: write_exchange(&input.exchange, places) })
         .collect();
-    let places = if join.kind.left_only() { left.clone() } else { both };
-    (out.push(renewed(node, Operator::Join(plan), inputs, &places)), places)
+    (out.push(renewed(node, operator, inputs, &places)), places)
 }
 
 /// A union's inputs must have the very same columns: those that kept more are projected.

@@ -1,8 +1,10 @@
 //! How the rows of a join get into checkpoints and back, and out of memory and back.
 //!
-//! Row: key and row (prefixed), count, matches, last change. What is gone: key and row.
+//! Row: key and identity (prefixed), of a unique row the row (prefixed), count, matches, last change. What is gone:
+//! key and identity.
 
 use super::{Chain, Entry, JoinTable, NONE};
+use crate::row_arena::RowArena;
 use crate::sections::{GONE, Sections};
 use crate::snapshot::{Reader, write_prefixed};
 use crate::spill::{Back, in_use};
@@ -13,10 +15,13 @@ use tidemill_types::Result;
 use tidemill_types::key::{hash, key_group};
 
 const SCHEMA: u64 = 0x6a6f_696e_0000_0001;
+const SCHEMA_UNIQUE: u64 = 0x6a6f_696e_0000_0002;
 
 /// A row that was moved out.
 struct Out<'a> {
     mark: u8,
+    identity: &'a [u8],
+    /// Of a unique row.
     row: &'a [u8],
     count: i64,
     matches: i64,
@@ -27,6 +32,7 @@ impl<'a> Out<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self> {
         Ok(Out {
             mark: reader.u8()?,
+            identity: reader.prefixed()?,
             row: reader.prefixed()?,
             count: reader.i64()?,
             matches: reader.i64()?,
@@ -56,6 +62,9 @@ impl JoinTable {
         if let Some(out) = sections.row(self.keys.hash(entry.key), self.tracking.is_changed(id)) {
             write_prefixed(out, self.keys.key(entry.key));
             write_prefixed(out, self.rows.key(id));
+            if self.unique.is_some() {
+                write_prefixed(out, self.row(id));
+            }
             write_entry(entry, out);
         }
     }
@@ -90,13 +99,17 @@ impl JoinTable {
 
     fn write_moved_out(&self, whole: &dyn Fn(u64) -> bool, sections: &mut Sections) {
         self.spill.see(whole, |hash, key, payload, fresh| {
-            for Out { mark, row, count, matches, changed } in Out::all(payload) {
+            for Out { mark, identity, row, count, matches, changed } in Out::all(payload) {
                 if !self.outlived(changed, self.now_ms)
                     && let Some(out) = sections.row(hash, fresh && mark & CHANGED != 0)
                 {
                     write_prefixed(out, key);
-                    write_prefixed(out, row);
-                    let entry = Entry { key: NONE, previous: NONE, next: NONE, count, matches, changed };
+                    write_prefixed(out, identity);
+                    if self.unique.is_some() {
+                        write_prefixed(out, row);
+                    }
+                    let entry =
+                        Entry { key: NONE, previous: NONE, next: NONE, count, matches, changed, row: NONE };
                     write_entry(&entry, out);
                 }
             }
@@ -113,10 +126,11 @@ impl JoinTable {
         spill.sweep(|hash, key, payload, fresh| {
             let old = Out::all(payload).all(|row| self.outlived(row.changed, now_ms));
             if old && self.tracking.is_on() {
-                for Out { row, .. } in Out::all(payload).filter(|row| !fresh || row.mark & UNSAVED == 0) {
+                for Out { identity, .. } in Out::all(payload).filter(|row| !fresh || row.mark & UNSAVED == 0)
+                {
                     self.tracking.note_gone(hash, |out| {
                         write_prefixed(out, key);
-                        write_prefixed(out, row);
+                        write_prefixed(out, identity);
                     });
                 }
             }
@@ -126,8 +140,8 @@ impl JoinTable {
     }
 
     pub(super) fn put_back(&mut self, key_hash: u64, back: &Back) {
-        for Out { mark, row, count, matches, changed } in Out::all(back.payload()) {
-            let id = self.link((key_hash, back.key()), hash(row), row);
+        for Out { mark, identity, row, count, matches, changed } in Out::all(back.payload()) {
+            let id = self.link((key_hash, back.key()), hash(identity), identity, row);
             let entry = &mut self.entries[id as usize];
             (entry.count, entry.matches, entry.changed) = (count, matches, changed);
             self.tracking.set_mark(id, mark, back.settled);
@@ -136,7 +150,7 @@ impl JoinTable {
         }
     }
 
-    /// Moves keys out. Payload: for each row mark, row (prefixed), count, matches, last change.
+    /// Moves keys out. Payload: for each row mark, identity and unique row (prefixed), count, matches, last change.
     fn move_out(&mut self, surplus: usize) {
         let chosen = self.spill.choose(surplus, self.keys.capacity(), |key| self.keys.is_live(key));
         let (mut payload, mut ids) = (Vec::new(), Vec::new());
@@ -147,6 +161,7 @@ impl JoinTable {
                 let (entry, mark) = (&self.entries[next as usize], self.tracking.mark(next));
                 payload.push(mark);
                 write_prefixed(&mut payload, self.rows.key(next));
+                write_prefixed(&mut payload, if self.unique.is_some() { self.row(next) } else { &[] });
                 write_entry(entry, &mut payload);
                 changed |= mark & CHANGED != 0;
                 ids.push(next);
@@ -155,6 +170,9 @@ impl JoinTable {
             self.spill.put(self.keys.hash(key), self.keys.key(key), ids.len(), changed, &payload);
             for id in ids.drain(..) {
                 self.tracking.forget(id);
+                if let Some(rows) = &mut self.unique {
+                    rows.remove(self.entries[id as usize].row);
+                }
                 self.rows.remove(id);
             }
             self.chains[key as usize] = Chain { first: NONE, last: NONE };
@@ -163,14 +181,18 @@ impl JoinTable {
     }
 
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
-        let (key, row) = (reader.prefixed()?, reader.prefixed()?);
+        let (key, identity) = (reader.prefixed()?, reader.prefixed()?);
+        let row = if self.unique.is_some() { reader.prefixed()? } else { identity };
         if self.spill.has_budget() {
             self.load_one(hash(key), key);
         }
-        let row_hash = hash(row);
-        let id = match self.rows.find(row_hash, row) {
-            Some(id) => id,
-            None => self.link((hash(key), key), row_hash, row),
+        let row_hash = hash(identity);
+        let id = match self.rows.find(row_hash, identity) {
+            Some(id) => {
+                self.replace(id, row);
+                id
+            }
+            None => self.link((hash(key), key), row_hash, identity, row),
         };
         self.tracking.settle(id);
         let entry = &mut self.entries[id as usize];
@@ -179,11 +201,11 @@ impl JoinTable {
     }
 
     /// Forgets a row that a section of changes says is gone.
-    fn apply_gone(&mut self, key: &[u8], row: &[u8]) {
+    fn apply_gone(&mut self, key: &[u8], identity: &[u8]) {
         if self.spill.has_budget() {
             self.load_one(hash(key), key);
         }
-        if let Some(id) = self.rows.find(hash(row), row) {
+        if let Some(id) = self.rows.find(hash(identity), identity) {
             self.tracking.forget(id);
             self.unlink(id);
         }
@@ -192,18 +214,18 @@ impl JoinTable {
 
 impl StateTable for JoinTable {
     fn schema_id(&self) -> u64 {
-        SCHEMA
+        if self.unique.is_some() { SCHEMA_UNIQUE } else { SCHEMA }
     }
 
     fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
         let mut sections = Sections::new(groups, self.key_groups);
         self.write_all(&mut sections);
         self.write_moved_out(&|_| true, &mut sections);
-        sections.finish(SCHEMA)
+        sections.finish(self.schema_id())
     }
 
     fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        rows.check_schema(SCHEMA)?;
+        rows.check_schema(self.schema_id())?;
         self.tracking.start(self.entries.len(), self.rows.ids());
         for section in rows.of_groups(groups) {
             let mut reader = Reader::new(&section.bytes);
@@ -228,11 +250,11 @@ impl StateTable for JoinTable {
         self.tracking.start(self.entries.len(), self.rows.ids());
         self.tracking.settle_all();
         self.spill.settle();
-        sections.finish(SCHEMA)
+        sections.finish(self.schema_id())
     }
 
     fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        changes.check_schema(SCHEMA)?;
+        changes.check_schema(self.schema_id())?;
         self.tracking.start(self.entries.len(), self.rows.ids());
         for section in changes.of_groups(groups) {
             let mut reader = Reader::new(&section.bytes);
@@ -250,7 +272,7 @@ impl StateTable for JoinTable {
     fn clear(&mut self) {
         let mut spill = std::mem::take(&mut self.spill);
         spill.clear();
-        *self = JoinTable { spill, ..JoinTable::new(self.ttl_ms, self.key_groups) };
+        *self = JoinTable { spill, ..JoinTable::new(self.unique.is_some(), self.ttl_ms, self.key_groups) };
     }
 
     fn set_budget(&mut self, budget: &MemoryBudget) {
@@ -269,6 +291,7 @@ impl StateTable for JoinTable {
     fn bytes(&self) -> usize {
         self.keys.bytes()
             + self.rows.bytes()
+            + self.unique.as_ref().map_or(0, RowArena::memory)
             + self.chains.capacity() * size_of::<Chain>()
             + self.entries.capacity() * size_of::<Entry>()
             + self.tracking.bytes()

@@ -69,6 +69,16 @@ proptest! {
     }
 
     #[test]
+    fn join_sides_of_unique_rows(steps in steps()) {
+        check::<tables::UniqueSide>(&steps)?;
+    }
+
+    #[test]
+    fn timed_rows(steps in steps()) {
+        check::<tables::Timed>(&steps)?;
+    }
+
+    #[test]
     fn ordered_rows(steps in steps()) {
         check::<tables::Ordered>(&steps)?;
     }

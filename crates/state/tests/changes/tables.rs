@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use tidemill_state::{
-    DERIVED_PANE, GroupTable, JoinTable, OrderedTable, PanedTable, SessionTable, StateTable, Timers,
+    DERIVED_PANE, GroupTable, JoinTable, OrderedTable, PanedTable, SessionTable, StateTable, TimedTable,
+    Timers,
 };
 use tidemill_types::key::{EncodedKeys, hash};
 use tidemill_types::{CellKind, Cells};
@@ -250,7 +251,7 @@ fn side_change(table: &mut JoinTable, key: u8, action: u8, value: i64, now_ms: i
             }
         }
         4 => table.expire(now_ms),
-        _ => table.add((hash(key), key), row, value, now_ms),
+        _ => table.add((hash(key), key), row, row, value, now_ms),
     }
 }
 
@@ -280,7 +281,7 @@ impl Tested for Side {
     type Content = Joined;
 
     fn make() -> Self {
-        Side(JoinTable::new(0, GROUPS))
+        Side(JoinTable::new(false, 0, GROUPS))
     }
 
     fn table(&mut self) -> &mut dyn StateTable {
@@ -303,7 +304,7 @@ impl Tested for ExpiringSide {
     type Content = Joined;
 
     fn make() -> Self {
-        ExpiringSide(JoinTable::new(20, GROUPS))
+        ExpiringSide(JoinTable::new(false, 20, GROUPS))
     }
 
     fn table(&mut self) -> &mut dyn StateTable {
@@ -316,6 +317,86 @@ impl Tested for ExpiringSide {
 
     fn content(&mut self, now_ms: i64) -> Self::Content {
         side_content(&mut self.0, now_ms)
+    }
+}
+
+/// A side whose rows are unique by a part of them.
+pub struct UniqueSide(JoinTable);
+
+impl Tested for UniqueSide {
+    type Content = Joined;
+
+    fn make() -> Self {
+        UniqueSide(JoinTable::new(true, 0, GROUPS))
+    }
+
+    fn table(&mut self) -> &mut dyn StateTable {
+        &mut self.0
+    }
+
+    fn change(&mut self, key: u8, action: u8, value: i64, now_ms: i64) {
+        if action < 5 {
+            return side_change(&mut self.0, key, action, value, now_ms);
+        }
+        let key = format!("key-{key}");
+        let (identity, row) = (format!("{key}:{}", value % 5), format!("{key} {value}"));
+        self.0.add((hash(key.as_bytes()), key.as_bytes()), identity.as_bytes(), row.as_bytes(), 0, now_ms);
+    }
+
+    fn content(&mut self, _now_ms: i64) -> Self::Content {
+        side_content(&mut self.0, 0)
+    }
+}
+
+/// Rows in the order of their times.
+pub struct Timed(TimedTable);
+
+impl Tested for Timed {
+    /// For each key when it is due, and its rows with time and tag.
+    type Content = BTreeMap<Vec<u8>, (Option<i64>, Vec<(i64, u8, Vec<u8>)>)>;
+
+    fn make() -> Self {
+        Timed(TimedTable::new(GROUPS))
+    }
+
+    fn table(&mut self) -> &mut dyn StateTable {
+        &mut self.0
+    }
+
+    fn change(&mut self, key: u8, action: u8, value: i64, now_ms: i64) {
+        let table = &mut self.0;
+        let found = table.find(hash(&[key]), &[key]);
+        match (action, found) {
+            (0, Some(found)) => {
+                if let Some(id) = table.first(found) {
+                    table.remove(found, id);
+                }
+                table.release(found);
+            }
+            (1, Some(found)) => {
+                if let Some(id) = table.last(found) {
+                    table.set_tag(id, value as u8);
+                }
+            }
+            (2, _) => {
+                if let Some((_, due)) = table.pop_due(now_ms) {
+                    table.release(due);
+                }
+            }
+            (3, Some(found)) => table.set_due(found, now_ms + value),
+            _ => {
+                let found = table.resolve(hash(&[key]), &[key]);
+                table.insert(found, value % 7, action, value.to_string().as_bytes());
+            }
+        }
+    }
+
+    fn content(&mut self, _now_ms: i64) -> Self::Content {
+        let table = &self.0;
+        let keys = (0..=u8::MAX).filter_map(|key| table.find(hash(&[key]), &[key]));
+        let row = |id| (table.time(id), table.tag(id), table.row(id).to_vec());
+        keys.map(|key| (table.key(key).to_vec(), (table.due(key), table.of_key(key).map(row).collect())))
+            .collect()
     }
 }
 

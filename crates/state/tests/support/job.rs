@@ -33,7 +33,7 @@ impl Tables {
             groups: GroupTable::new(KINDS, 1, 0, GROUPS),
             ordered: OrderedTable::new(GROUPS),
             panes: PanedTable::new(&[CellKind::I64], 0, GROUPS),
-            join: JoinTable::new(0, GROUPS),
+            join: JoinTable::new(false, 0, GROUPS),
             sessions: SessionTable::new(&[CellKind::I64], 0, GROUPS),
             timers: Timers::new(GROUPS),
             shared: SharedValue::new(-1),
@@ -71,7 +71,8 @@ impl Tables {
         self.panes.slots((epoch as i64 / 2, 0), &ids, &mut slots);
         add(&mut self.panes.values.cells[0], slots[0]);
         self.panes.drop_pane((epoch as i64 / 2 - 2, 0));
-        self.join.add((hashes[0], key), format!("left {n} of {epoch}").as_bytes(), (n % 3) as i64, 0);
+        let row = format!("left {n} of {epoch}");
+        self.join.add((hashes[0], key), row.as_bytes(), row.as_bytes(), (n % 3) as i64, 0);
         if epoch > 2 {
             self.join.retract(format!("left {n} of {}", epoch - 2).as_bytes(), 0);
         }
