@@ -60,6 +60,15 @@ pub(crate) struct SessionArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<String>,
 
+    /// Go on with the state of a pipeline that has changed: shows what happens to the state of each operator (keep,
+    /// rebuild, new, drop) and asks
+    #[arg(long, requires = "state")]
+    pub(crate) upgrade: bool,
+
+    /// With --upgrade: do not ask
+    #[arg(long, requires = "upgrade")]
+    pub(crate) yes: bool,
+
     /// Time between checkpoints, such as 500ms or 1min; goes before a SET of execution.checkpointing.interval
     /// [default: 10s]
     #[arg(long, value_name = "TIME", requires = "state")]

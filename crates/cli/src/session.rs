@@ -8,9 +8,10 @@ use crate::config::Config;
 use crate::failure::Refused;
 use crate::report;
 use anyhow::{Context, Result};
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::Path;
-use tidemill_engine::{Engine, EngineError, EngineOptions, OnBadRecord, Script, Variables};
+use std::sync::Arc;
+use tidemill_engine::{Engine, EngineError, EngineOptions, OnBadRecord, Script, Upgrade, Variables};
 
 /// The setting behind `--checkpoint-interval`.
 const CHECKPOINT_INTERVAL: &str = "execution.checkpointing.interval";
@@ -26,6 +27,7 @@ pub(crate) fn open(args: &SessionArgs) -> Result<Engine> {
         }),
         keep_late: args.late_records.map(|policy| policy == LateRecords::Keep),
         state: args.state.clone().or(config.state),
+        upgrade: upgrade(args),
     };
     let mut engine = Engine::new(tidemill_functions::registry(), tidemill_connectors::connectors(), options);
     for (key, value) in &config.settings {
@@ -38,6 +40,30 @@ pub(crate) fn open(args: &SessionArgs) -> Result<Engine> {
         said(key, engine.pin(key, value))?;
     }
     Ok(engine)
+}
+
+/// What is done when the pipeline has changed since its state was saved.
+fn upgrade(args: &SessionArgs) -> Upgrade {
+    let yes = args.yes;
+    match args.upgrade {
+        false => Upgrade::Refuse,
+        true => Upgrade::Ask(Arc::new(move |changes| {
+            report::say(changes);
+            yes || confirmed()
+        })),
+    }
+}
+
+/// Asks on the terminal; without one the answer is no.
+fn confirmed() -> bool {
+    if !std::io::stdin().is_terminal() {
+        report::say("say --yes to go on without being asked");
+        return false;
+    }
+    eprint!("go on? [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
 /// The script in a file, or on standard input for `-`.

@@ -4,7 +4,6 @@ use crate::pipeline_state::{PipelineState, Resume};
 use crate::restart::{Failures, Strategy};
 use crate::supervisor::Supervisor;
 use crate::{EngineError, ResultBatch, RunningJob, Script};
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -37,6 +36,27 @@ pub struct EngineOptions {
     /// The folder (or URL) for checkpoints and what else a run leaves behind; absent: the run is ephemeral and
     /// bad records go to the system's folder for temporary files.
     pub state: Option<String>,
+    /// What to do when the pipeline is another than the one whose state is to be gone on with.
+    pub upgrade: Upgrade,
+}
+
+/// Whether a changed pipeline goes on with the state of the former one.
+#[derive(Clone, Default)]
+pub enum Upgrade {
+    /// It does if all state can be kept; otherwise the run is refused.
+    #[default]
+    Refuse,
+    /// Somebody is shown what happens to the state of each operator and says yes or no.
+    Ask(Arc<dyn Fn(&str) -> bool + Send + Sync>),
+}
+
+impl std::fmt::Debug for Upgrade {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Upgrade::Refuse => "Refuse",
+            Upgrade::Ask(_) => "Ask",
+        })
+    }
 }
 
 /// What came of starting a statement.
@@ -198,7 +218,7 @@ impl Engine {
             return Ok(None);
         }
         let state = self.state.as_mut().expect("the folder was just opened");
-        Ok(Some(state.resume(&job_name(job), &self.session.settings)?))
+        Ok(Some(state.resume(&job_name(job), &job.plan, &self.session.settings, &self.options.upgrade)?))
     }
 
     fn parallelism(&self) -> usize {
@@ -265,18 +285,14 @@ fn endless_state(script: &Script, index: usize, job: &Job) -> Vec<String> {
         .collect()
 }
 
-/// What a job is called in the state folder: the tables it writes, so that it is found again when statements
-/// change places.
+/// What a job is called in the state folder: the first table it writes, so that it is found again when statements
+/// change places or outputs are added.
 fn job_name(job: &Job) -> String {
-    let targets = job.plan.nodes.iter().filter_map(|node| match &node.operator {
-        Operator::Sink(SinkPlan { target: SinkTarget::Table { table, .. }, .. }) => Some(table.as_str()),
+    let mut targets = job.plan.nodes.iter().filter_map(|node| match &node.operator {
+        Operator::Sink(SinkPlan { target: SinkTarget::Table { table, .. }, .. }) => Some(table.clone()),
         _ => None,
     });
-    let targets: BTreeSet<&str> = targets.collect();
-    match targets.is_empty() {
-        true => "query".to_string(),
-        false => targets.into_iter().collect::<Vec<_>>().join("+"),
-    }
+    targets.next().unwrap_or_else(|| "query".to_string())
 }
 
 fn new_run_id() -> String {

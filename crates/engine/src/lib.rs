@@ -18,7 +18,7 @@ pub use checkpoints::{
     CheckpointCheck, CheckpointDetails, CheckpointRow, Checkpoints, PreparedDetails, SourceDetails,
     TableDetails,
 };
-pub use engine::{Engine, EngineOptions, OnBadRecord, Started};
+pub use engine::{Engine, EngineOptions, OnBadRecord, Started, Upgrade};
 pub use error::EngineError;
 pub use job::{JobProgress, JobSummary, OperatorRow, RunningJob, StopHandle};
 pub use result::{ResultBatch, ResultColumn};

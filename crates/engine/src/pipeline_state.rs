@@ -2,11 +2,14 @@
 //!
 //! Invariant: the lock is held as long as the session lives, so no two runs ever share a folder.
 
+use crate::Upgrade;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tidemill_plan::StreamPlan;
 use tidemill_runtime::CheckpointOptions;
+use tidemill_runtime::upgrade::{Fate, OperatorFate, compare, give_up};
 use tidemill_sql::catalog::Settings;
 use tidemill_state::checkpoint::{Loaded, StateFolder, StateLock};
 use tidemill_types::options::parse_duration;
@@ -71,15 +74,24 @@ impl PipelineState {
     }
 
     /// What the next job of this name goes on from.
-    pub(crate) fn resume(&mut self, name: &str, settings: &Settings) -> Result<Resume> {
+    pub(crate) fn resume(
+        &mut self,
+        name: &str,
+        plan: &StreamPlan,
+        settings: &Settings,
+        upgrade: &Upgrade,
+    ) -> Result<Resume> {
         let count = self.names.entry(name.to_string()).or_default();
         *count += 1;
         let job = if *count == 1 { name.to_string() } else { format!("{name}-{count}") };
         let store = self.folder.job(&job)?;
-        let loaded = self.waiting.block_on(async {
+        let mut loaded = self.waiting.block_on(async {
             store.clear_leftovers().await?;
             store.load().await
         })?;
+        if let Some(loaded) = &mut loaded {
+            adapt(&job, plan, loaded, upgrade)?;
+        }
         let notices = loaded.as_ref().map(|loaded| notices(&job, loaded)).unwrap_or_default();
         let options = CheckpointOptions {
             store,
@@ -97,6 +109,49 @@ impl PipelineState {
         };
         Ok(Resume { options, notices })
     }
+}
+
+/// Fits a checkpoint to the plan that is to go on with it, if that is wanted.
+fn adapt(job: &str, plan: &StreamPlan, loaded: &mut Loaded, upgrade: &Upgrade) -> Result<()> {
+    let fates = compare(plan, &loaded.manifest)?;
+    if fates.iter().all(|fate| matches!(fate.fate, Fate::Keep | Fate::NewSink)) {
+        return Ok(());
+    }
+    let text = comparison(&fates);
+    match upgrade {
+        Upgrade::Ask(ask)
+            if ask(&format!("'{job}' has changed since checkpoint {}:\n{text}", loaded.manifest.epoch)) =>
+        {
+            give_up(loaded, &fates);
+            Ok(())
+        }
+        Upgrade::Ask(_) => {
+            Err(Error::user(format!("the upgrade of '{job}' was not wanted; nothing was changed")))
+        }
+        Upgrade::Refuse => Err(Error::user_hint(
+            format!(
+                "'{job}' has changed since checkpoint {}, and not all of its state fits:\n{text}",
+                loaded.manifest.epoch
+            ),
+            "run it with --upgrade to go on with what is kept, or with another --state to start anew",
+        )),
+    }
+}
+
+/// One line for each operator.
+fn comparison(fates: &[OperatorFate]) -> String {
+    let line = |fate: &OperatorFate| {
+        let rows = if fate.rows > 0 { format!("  {} rows", fate.rows) } else { String::new() };
+        let what = match fate.fate {
+            Fate::Keep => "goes on with its state",
+            Fate::Rebuild => "keeps other values now and starts empty",
+            Fate::New => "is new and starts empty",
+            Fate::NewSink => "is a new output",
+            Fate::Drop => "is gone, and its state with it",
+        };
+        format!("  {:<8}{}: {what}{rows}", fate.fate.name(), fate.operator)
+    };
+    fates.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn notices(job: &str, loaded: &Loaded) -> Vec<String> {

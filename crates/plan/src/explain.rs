@@ -62,7 +62,7 @@ impl Node {
 }
 
 impl Operator {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Operator::Source(source) => format!("table={}, connector={},", source.table, source.connector),
             Operator::Values { rows, .. } => format!("rows={rows},"),

@@ -12,6 +12,7 @@ pub mod function;
 pub mod join;
 pub mod pattern;
 pub mod rank;
+mod stable_id;
 pub mod stream;
 pub mod window;
 
@@ -23,6 +24,7 @@ pub use function::{
     ArgumentInfo, BindCall, BoundScalar, CastMode, FunctionRegistry, Kernel, ScalarFunction, SessionInfo,
 };
 pub use join::{IntervalJoinPlan, JoinKind, JoinOn, JoinPlan, TemporalJoinPlan, WindowJoinPlan};
+pub use stable_id::stable_ids;
 pub use stream::{
     ChangelogMode, Exchange, Input, Node, NodeId, Operator, SetOperationKind, SetOperationPlan, SinkPlan,
     SinkTarget, SourcePlan, StreamPlan, UnnestPlan,

@@ -27,6 +27,7 @@ mod source_edge;
 mod source_queue;
 mod start;
 mod task;
+pub mod upgrade;
 mod watermarks;
 mod worker;
 

@@ -23,13 +23,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 use tidemill_connector::OpenSource;
 use tidemill_operators::LocalPhase;
-use tidemill_plan::{Node, NodeId, Operator, StreamPlan};
+use tidemill_plan::{Node, NodeId, Operator, StreamPlan, stable_ids};
 use tidemill_types::{Result, SystemDisk};
 
 /// The pieces of a job as they come together.
 pub(super) struct Builder<'a> {
     pub(super) plan: &'a StreamPlan,
     pub(super) options: &'a JobOptions,
+    /// The stable names of all nodes.
+    pub(super) names: Vec<String>,
     pub(super) fragments: Vec<Fragment>,
     pub(super) workers: Vec<Arc<WorkerSignal>>,
     /// By fragment and task.
@@ -78,6 +80,7 @@ impl<'a> Builder<'a> {
         Ok(Builder {
             plan,
             options,
+            names: stable_ids(plan),
             fragments,
             workers,
             signals,

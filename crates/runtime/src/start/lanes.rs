@@ -62,7 +62,7 @@ impl Builder<'_> {
                     _ => GroupOrder::Arrival,
                 };
                 let (root, source) = (self.fragment_name(at), self.fragment_name(from));
-                let name = format!("{root}/{}/{}", edge.port, self.plan.nodes[edge.from].uid);
+                let name = format!("{root}/{}/{source}", edge.port);
                 receiver.add_group(name, &source, edge.port, order, lanes.collect());
             }
         }
@@ -74,7 +74,7 @@ impl Builder<'_> {
 
     /// The stable name of a fragment: that of its root.
     pub(super) fn fragment_name(&self, at: usize) -> String {
-        self.plan.nodes[self.fragments[at].root].uid.clone()
+        self.names[self.fragments[at].root].clone()
     }
 
     pub(super) fn senders(&self, at: usize, task: usize) -> Vec<Sender> {

@@ -80,10 +80,10 @@ impl Builder<'_> {
 
     /// Under which name a node's state is saved: a node that runs in several fragments keeps state in each.
     fn state_id(&self, at: usize, id: NodeId) -> String {
-        let uid = &self.plan.nodes[id].uid;
+        let name = &self.names[id];
         match self.fragments.iter().filter(|fragment| fragment.nodes.contains(&id)).count() {
-            1 => uid.clone(),
-            _ => format!("{uid}@{}", self.fragment_name(at)),
+            1 => name.clone(),
+            _ => format!("{name}@{}", self.fragment_name(at)),
         }
     }
 

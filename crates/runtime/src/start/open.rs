@@ -107,7 +107,7 @@ impl Builder<'_> {
         let wanted: Vec<usize> = (0..physical.len()).collect();
         let with_node = self.fragments.iter().filter(|fragment| fragment.nodes.contains(&id));
         let parallelism = with_node.map(|fragment| fragment.parallelism).sum();
-        let uid = self.plan.nodes[id].uid.clone();
+        let uid = self.names[id].clone();
         let opened = open(&TableRequest {
             table,
             options: &without_connector(options),
