@@ -7,6 +7,7 @@ mod blackhole;
 mod columns;
 mod datagen;
 mod filesystem;
+mod ingest_log;
 mod nexmark;
 mod notice;
 mod pace;

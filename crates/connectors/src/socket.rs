@@ -2,13 +2,15 @@
 //! socket source does.
 //!
 //! Invariant: lines of one connection stay in order and none is lost, not even a last one without its end;
-//! a consumer that is slow stops the reading, so that TCP slows the sender.
+//! a consumer that is slow stops the reading, so that TCP slows the sender. With a state folder lines go through the log
+//! of what came in, and none is lost from there on either; a client knows by the acknowledgements.
 
 mod connect;
 mod lines;
 mod listen;
 
-use tidemill_connector::{Connector, Fetched, OpenSource, Source, TableRequest};
+use crate::ingest_log::{self, Inflow};
+use tidemill_connector::{Connector, Fetched, OpenSource, Positions, Source, TableRequest};
 use tidemill_types::{Error, OptionKind, OptionSpec, Options, Result};
 
 const MODE: OptionSpec = OptionSpec::new(
@@ -46,12 +48,35 @@ const RECONNECT: OptionSpec = OptionSpec::new(
 )
 .default("false");
 
+const ACKNOWLEDGE: OptionSpec = OptionSpec::new(
+    "ack.enabled",
+    OptionKind::Boolean,
+    "sends 'ok <count>' back when the first <count> records of a connection are safe: in the log of what came in, or \
+     without a state folder handed to the run; a client must read that",
+)
+.default("false");
+
+const OPTIONS: &[OptionSpec] = &[
+    MODE,
+    HOSTNAME,
+    PORT,
+    LINE_BYTES,
+    CONNECTIONS,
+    DELIMITER,
+    END_WHEN_LEFT,
+    RECONNECT,
+    ACKNOWLEDGE,
+    ingest_log::SYNC_INTERVAL,
+    ingest_log::SEGMENT_SIZE,
+    ingest_log::MAX_SIZE,
+];
+
 /// The connector.
 pub(crate) fn connector() -> Connector {
     Connector {
         name: "socket",
         summary: "lines of text from TCP connections",
-        options: &[MODE, HOSTNAME, PORT, LINE_BYTES, CONNECTIONS, DELIMITER, END_WHEN_LEFT, RECONNECT],
+        options: OPTIONS,
         formatted: true,
         metadata: &[],
         sink_takes_changes: false,
@@ -75,6 +100,7 @@ struct Config {
     delimiter: u8,
     end_when_left: bool,
     reconnect: bool,
+    acknowledge: bool,
 }
 
 impl Config {
@@ -89,6 +115,7 @@ impl Config {
             delimiter: within(options, DELIMITER, 0, u8::MAX.into())? as u8,
             end_when_left: options.boolean(&END_WHEN_LEFT)?,
             reconnect: options.boolean(&RECONNECT)?,
+            acknowledge: options.boolean(&ACKNOWLEDGE)?,
         })
     }
 }
@@ -117,18 +144,18 @@ fn bounded(options: &Options) -> bool {
 
 fn open(request: &TableRequest<'_>) -> Result<OpenSource> {
     let config = Config::of(request)?;
-    let source: Box<dyn Source> = match (request.task, listens(request.options)) {
+    let inflow: Box<dyn Inflow> = match (request.task, listens(request.options)) {
         (0, true) => Box::new(listen::Listener::bind(config)?),
         (0, false) => Box::new(connect::Connection::new(config)),
-        // One port has one listener; the other tasks get their rows from the exchange behind it.
-        _ => Box::new(Nothing),
+        _ => return Ok(nothing(bounded(request.options))),
     };
-    Ok(OpenSource {
-        source,
-        bounded: bounded(request.options),
-        watermark_per_split: false,
-        replayable: false,
-    })
+    let (source, replayable) = ingest_log::open(request, inflow)?;
+    Ok(OpenSource { source, bounded: bounded(request.options), watermark_per_split: false, replayable })
+}
+
+/// One port has one listener; the other tasks get their rows from the exchange behind it.
+fn nothing(bounded: bool) -> OpenSource {
+    OpenSource { source: Box::new(Nothing), bounded, watermark_per_split: false, replayable: true }
 }
 
 struct Nothing;
@@ -137,5 +164,9 @@ struct Nothing;
 impl Source for Nothing {
     async fn next(&mut self) -> Result<Fetched> {
         Ok(Fetched::End)
+    }
+
+    async fn restore(&mut self, _positions: &Positions) -> Result<()> {
+        Ok(())
     }
 }

@@ -4,11 +4,12 @@
 //! failure goes to the runtime, and the end of the connection is the end of the table.
 
 use super::Config;
-use super::lines::{Ended, Lines};
+use super::lines::Ended;
+use super::listen::read_from;
+use crate::ingest_log::{Arrival, Inflow};
 use crate::notice::notice;
 use std::sync::Arc;
 use std::time::Duration;
-use tidemill_connector::{Fetched, Source};
 use tidemill_types::{Error, Result};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -25,7 +26,7 @@ const QUEUE_BLOBS: usize = 16;
 pub(super) struct Connection {
     config: Arc<Config>,
     task: JoinSet<Result<()>>,
-    blobs: Option<mpsc::Receiver<Fetched>>,
+    blobs: Option<mpsc::Receiver<Arrival>>,
 }
 
 impl Connection {
@@ -35,16 +36,16 @@ impl Connection {
 }
 
 #[async_trait::async_trait]
-impl Source for Connection {
-    async fn next(&mut self) -> Result<Fetched> {
+impl Inflow for Connection {
+    async fn next(&mut self) -> Result<Option<Arrival>> {
         let (config, task) = (&self.config, &mut self.task);
         let blobs = self.blobs.get_or_insert_with(|| {
             let (out, blobs) = mpsc::channel(QUEUE_BLOBS);
             task.spawn(keep_reading(config.clone(), out));
             blobs
         });
-        if let Some(fetched) = blobs.recv().await {
-            return Ok(fetched);
+        if let Some(arrival) = blobs.recv().await {
+            return Ok(Some(arrival));
         }
         match self.task.join_next().await {
             Some(Ok(Err(error))) => {
@@ -53,12 +54,12 @@ impl Source for Connection {
                 Err(error)
             }
             Some(Err(_)) => Err(Error::internal("the reading task failed")),
-            Some(Ok(Ok(()))) | None => Ok(Fetched::End),
+            Some(Ok(Ok(()))) | None => Ok(None),
         }
     }
 }
 
-async fn keep_reading(config: Arc<Config>, out: mpsc::Sender<Fetched>) -> Result<()> {
+async fn keep_reading(config: Arc<Config>, out: mpsc::Sender<Arrival>) -> Result<()> {
     let (mut pause, mut connections) = (PAUSE_MIN, 0u32);
     loop {
         let ended = read_once(&config, connections, &out).await;
@@ -84,11 +85,10 @@ async fn keep_reading(config: Arc<Config>, out: mpsc::Sender<Fetched>) -> Result
     }
 }
 
-async fn read_once(config: &Config, number: u32, out: &mpsc::Sender<Fetched>) -> std::io::Result<Ended> {
+async fn read_once(config: &Config, number: u32, out: &mpsc::Sender<Arrival>) -> std::io::Result<Ended> {
     let stream = TcpStream::connect((config.host.as_str(), config.port)).await?;
     let peer = stream.peer_addr()?.to_string();
-    let Config { delimiter, line_bytes_max, .. } = *config;
-    Ok(Lines::new(stream, (&peer, number), delimiter, line_bytes_max, out.clone()).run().await)
+    Ok(read_from(stream, (&peer, number), config, out.clone()).await)
 }
 
 #[cfg(test)]
@@ -108,13 +108,14 @@ mod tests {
             delimiter: b'\n',
             end_when_left: false,
             reconnect,
+            acknowledge: false,
         }
     }
 
     async fn text(source: &mut Connection) -> Option<String> {
         match timeout(Duration::from_secs(10), source.next()).await.unwrap().unwrap() {
-            Fetched::Blob(fetched) => Some(String::from_utf8(fetched.blob.bytes.to_vec()).unwrap()),
-            _ => None,
+            Some(arrival) => Some(String::from_utf8(arrival.blob.blob.bytes.to_vec()).unwrap()),
+            None => None,
         }
     }
 
@@ -135,7 +136,7 @@ mod tests {
         assert_eq!(text(&mut again).await.as_deref(), Some("three\n"));
         assert_eq!(text(&mut again).await.as_deref(), Some("four\n"));
         serving.await.unwrap();
-        let refused = Connection::new(config(port, false)).next().await.unwrap_err();
+        let refused = Connection::new(config(port, false)).next().await.err().unwrap();
         assert!(matches!(refused, Error::External { retryable: true, .. }));
     }
 }

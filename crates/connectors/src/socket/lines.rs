@@ -3,14 +3,16 @@
 //! 1. What was read waits until it is [`BLOB_BYTES`] long or its first record is [`LINGER`] old.
 //! 2. Whole records go on as one blob; the partial one behind them waits for its end.
 //! 3. At the end of the connection the partial record goes on too.
+//! 4. If the table asks for it, the peer is told how many of its records are safe: see [`acknowledge`].
 
+use crate::ingest_log::Arrival;
 use memchr::{memchr_iter, memrchr};
 use std::sync::Arc;
 use std::time::Duration;
-use tidemill_connector::{Fetched, FetchedBlob, Place};
+use tidemill_connector::{FetchedBlob, Place};
 use tidemill_types::{Blob, Framing};
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::mpsc;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 /// How many bytes are gathered at most.
@@ -38,12 +40,14 @@ pub(super) struct Lines<R> {
     split_index: u32,
     delimiter: u8,
     line_bytes_max: usize,
-    out: mpsc::Sender<Fetched>,
+    out: mpsc::Sender<Arrival>,
     buffer: Vec<u8>,
     /// How much of the buffer is whole records.
     whole: usize,
     offset: u64,
     line: u64,
+    /// Takes how many records are safe.
+    safe: Option<Arc<watch::Sender<u64>>>,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
@@ -52,7 +56,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         (split, split_index): (&str, u32),
         delimiter: u8,
         line_bytes_max: usize,
-        out: mpsc::Sender<Fetched>,
+        out: mpsc::Sender<Arrival>,
     ) -> Self {
         Lines {
             stream,
@@ -65,7 +69,14 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             whole: 0,
             offset: 0,
             line: 1,
+            safe: None,
         }
+    }
+
+    /// Lets a receiver know how many records of the connection are safe.
+    pub(super) fn telling(mut self, safe: watch::Sender<u64>) -> Self {
+        self.safe = Some(Arc::new(safe));
+        self
     }
 
     /// Reads until the connection ends.
@@ -135,7 +146,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 
     /// Sends the whole records, if there are any.
-    async fn hand_on(&mut self) -> Result<(), mpsc::error::SendError<Fetched>> {
+    async fn hand_on(&mut self) -> Result<(), mpsc::error::SendError<Arrival>> {
         if self.whole == 0 {
             return Ok(());
         }
@@ -149,9 +160,29 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             line: self.line,
         };
         self.offset += bytes.len() as u64;
+        let without_end = self.delimiter == b'\n' && bytes.last() != Some(&b'\n');
         let (blob, records) = blob(bytes, self.delimiter);
+        let ack = self.ack(self.line - 1 + records + u64::from(without_end));
         self.line += records;
-        self.out.send(Fetched::Blob(FetchedBlob::new(blob, place))).await
+        self.out.send(Arrival { blob: FetchedBlob::new(blob, place), ack }).await
+    }
+
+    fn ack(&self, records: u64) -> Option<Box<dyn FnOnce() + Send>> {
+        let safe = self.safe.clone()?;
+        Some(Box::new(move || {
+            safe.send_replace(records);
+        }))
+    }
+}
+
+/// Sends `ok <count>` whenever more records are safe: the first so many of the connection are then. Ends after the
+/// last record, or when the peer can't be reached.
+pub(super) async fn acknowledge(mut peer: impl AsyncWrite + Unpin, mut safe: watch::Receiver<u64>) {
+    while safe.changed().await.is_ok() {
+        let line = format!("ok {}\n", *safe.borrow_and_update());
+        if peer.write_all(line.as_bytes()).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -188,8 +219,8 @@ mod tests {
         let (out, mut blobs) = mpsc::channel(100);
         let ended = Lines::new(text, ("peer", 0), delimiter, max, out).run().await;
         let mut got = Vec::new();
-        while let Some(Fetched::Blob(blob)) = blobs.recv().await {
-            got.push(blob);
+        while let Some(arrival) = blobs.recv().await {
+            got.push(arrival.blob);
         }
         (got, ended)
     }

@@ -4,15 +4,15 @@
 //! the source ends the tasks.
 
 use super::Config;
-use super::lines::{Ended, Lines};
+use super::lines::{Ended, Lines, acknowledge};
+use crate::ingest_log::{Arrival, Inflow};
 use crate::notice::notice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tidemill_connector::{Fetched, Source};
 use tidemill_types::{Error, Result};
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// How many blobs wait for the consumer.
@@ -26,7 +26,7 @@ pub(super) struct Listener {
     bound: Option<std::net::TcpListener>,
     /// The task that accepts, which owns those that read.
     tasks: JoinSet<()>,
-    blobs: Option<mpsc::Receiver<Fetched>>,
+    blobs: Option<mpsc::Receiver<Arrival>>,
 }
 
 impl Listener {
@@ -55,13 +55,13 @@ impl Listener {
 }
 
 #[async_trait::async_trait]
-impl Source for Listener {
-    async fn next(&mut self) -> Result<Fetched> {
+impl Inflow for Listener {
+    async fn next(&mut self) -> Result<Option<Arrival>> {
         if let Some(bound) = self.bound.take() {
             self.start(bound)?;
         }
         let blobs = self.blobs.as_mut().ok_or_else(|| Error::internal("the listener did not start"))?;
-        Ok(blobs.recv().await.unwrap_or(Fetched::End))
+        Ok(blobs.recv().await)
     }
 }
 
@@ -74,7 +74,7 @@ fn cannot_listen(config: &Config, error: &std::io::Error) -> Error {
 }
 
 /// Accepts clients; when as many are served as may be, others wait at the port.
-async fn accept(listener: TcpListener, config: Arc<Config>, out: mpsc::Sender<Fetched>) {
+async fn accept(listener: TcpListener, config: Arc<Config>, out: mpsc::Sender<Arrival>) {
     let (mut clients, mut accepted) = (JoinSet::new(), 0u32);
     let sent_away = Arc::new(AtomicU64::new(0));
     loop {
@@ -89,10 +89,8 @@ async fn accept(listener: TcpListener, config: Arc<Config>, out: mpsc::Sender<Fe
         match client {
             Ok((stream, peer)) => {
                 let peer = peer.to_string();
-                let split = (peer.as_str(), accepted);
-                let Config { delimiter, line_bytes_max, .. } = *config;
-                let lines = Lines::new(stream, split, delimiter, line_bytes_max, out.clone());
-                clients.spawn(serve(lines, peer, config.clone(), sent_away.clone()));
+                let client = (peer, accepted);
+                clients.spawn(serve(stream, client, config.clone(), out.clone(), sent_away.clone()));
                 accepted += 1;
             }
             Err(error) => {
@@ -105,12 +103,13 @@ async fn accept(listener: TcpListener, config: Arc<Config>, out: mpsc::Sender<Fe
 }
 
 async fn serve(
-    lines: Lines<tokio::net::TcpStream>,
-    peer: String,
+    stream: TcpStream,
+    (peer, number): (String, u32),
     config: Arc<Config>,
+    out: mpsc::Sender<Arrival>,
     sent_away: Arc<AtomicU64>,
 ) {
-    match lines.run().await {
+    match read_from(stream, (&peer, number), &config, out).await {
         Ended::ByPeer | Ended::Unheard => {}
         Ended::Broken(error) => notice(&config.table, format!("the connection of {peer} broke: {error}")),
         Ended::LineTooLong => {
@@ -124,12 +123,30 @@ async fn serve(
     }
 }
 
+/// Reads from a connection until its end, and acknowledges what was read if the table asks for it.
+pub(super) async fn read_from(
+    stream: TcpStream,
+    split: (&str, u32),
+    config: &Config,
+    out: mpsc::Sender<Arrival>,
+) -> Ended {
+    let (from_peer, to_peer) = stream.into_split();
+    let lines = Lines::new(from_peer, split, config.delimiter, config.line_bytes_max, out);
+    if !config.acknowledge {
+        let ended = lines.run().await;
+        // Only now: to close it earlier would tell the peer that nobody is there.
+        drop(to_peer);
+        return ended;
+    }
+    let (safe, told) = watch::channel(0);
+    tokio::join!(lines.telling(safe).run(), acknowledge(to_peer, told)).0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
     use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpStream;
     use tokio::time::timeout;
 
     fn listener(line_bytes_max: usize, connections_max: usize) -> Listener {
@@ -142,6 +159,7 @@ mod tests {
             delimiter: b'\n',
             end_when_left: true,
             reconnect: false,
+            acknowledge: false,
         };
         Listener::bind(config).unwrap()
     }
@@ -150,12 +168,13 @@ mod tests {
         let mut texts: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         loop {
             match timeout(Duration::from_secs(10), source.next()).await.unwrap().unwrap() {
-                Fetched::Blob(fetched) => {
+                Some(arrival) => {
+                    let fetched = arrival.acknowledge();
                     let text = texts.entry(fetched.place.split.to_string()).or_default();
                     assert_eq!(fetched.place.offset, text.len() as u64);
                     text.extend_from_slice(&fetched.blob.bytes);
                 }
-                _ => return texts,
+                None => return texts,
             }
         }
     }
@@ -204,7 +223,7 @@ mod tests {
         let mut stream = TcpStream::connect(source.address()).await.unwrap();
         let line = [&[b'x'; 1023][..], b"\n"].concat();
         stream.write_all(&line).await.unwrap();
-        assert!(matches!(source.next().await.unwrap(), Fetched::Blob(_)));
+        assert!(source.next().await.unwrap().is_some());
         let mut sent = 0;
         while timeout(Duration::from_millis(300), stream.write_all(&line)).await.is_ok() {
             sent += line.len();
@@ -212,8 +231,8 @@ mod tests {
         }
         let mut seen = 0;
         while seen < sent - line.len() {
-            let Fetched::Blob(fetched) = source.next().await.unwrap() else { panic!("it goes on") };
-            seen += fetched.blob.bytes.len();
+            let arrival = source.next().await.unwrap().expect("it goes on");
+            seen += arrival.blob.blob.bytes.len();
         }
     }
 
