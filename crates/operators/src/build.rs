@@ -1,6 +1,7 @@
 //! From a plan node to its running operator: the only list of all operators.
 
 use crate::calc::Calc;
+use crate::changelog::{FromChangelog, ToChangelog};
 use crate::changelog_normalize::ChangelogNormalize;
 use crate::deduplicate::Deduplicate;
 use crate::drop_update_before::DropUpdateBefore;
@@ -76,6 +77,8 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
         Plan::Union => Box::new(Union),
         Plan::SetOperation(plan) => Box::new(SetOperation::new(*plan, first()?, job)),
         Plan::Unnest(plan) => Box::new(Unnest::new(plan)),
+        Plan::ToChangelog(plan) => Box::new(ToChangelog::new(plan)),
+        Plan::FromChangelog(plan) => Box::new(FromChangelog::new(plan)),
         Plan::TopN(plan) => Box::new(TopN::new(plan, first()?, job)),
         Plan::WindowTopN(plan) => Box::new(WindowTopN::new(plan, first()?, job)),
         Plan::ChangelogNormalize { keys } => Box::new(ChangelogNormalize::new(keys, first()?, job)),

@@ -6,6 +6,7 @@
 pub mod aggregates;
 pub mod build;
 pub mod calc;
+pub mod changelog;
 pub mod changelog_normalize;
 pub mod deduplicate;
 pub mod drop_update_before;

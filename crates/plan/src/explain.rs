@@ -85,6 +85,16 @@ impl Operator {
                 String::new()
             }
             Operator::SetOperation(plan) => format!("{},", plan.name()),
+            Operator::ToChangelog(plan) => {
+                let code =
+                    |(kind, code): &(tidemill_types::RowKind, String)| format!("{} as {code}", kind.short());
+                format!("codes=[{}],", plan.codes.iter().map(code).collect::<Vec<_>>().join(", "))
+            }
+            Operator::FromChangelog(plan) => {
+                let code =
+                    |(code, kind): &(String, tidemill_types::RowKind)| format!("{code} as {}", kind.short());
+                format!("codes=[{}],", plan.codes.iter().map(code).collect::<Vec<_>>().join(", "))
+            }
             Operator::Unnest(plan) => {
                 let outer = if plan.outer { "left, " } else { "" };
                 let ordinality = if plan.ordinality { " with ordinality" } else { "" };

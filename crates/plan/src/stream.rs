@@ -9,7 +9,7 @@ use crate::rank::{DeduplicatePlan, TimeSortPlan, TopNPlan, WindowTopNPlan};
 use crate::{AggregateCall, Expr, WindowProperty, WindowSpec};
 use arrow_array::ArrayRef;
 use std::fmt;
-use tidemill_types::{DataType, Options, Schema};
+use tidemill_types::{DataType, Options, RowKind, Schema};
 
 /// The index of a node in its plan.
 pub type NodeId = usize;
@@ -154,6 +154,10 @@ pub enum Operator {
     SetOperation(SetOperationPlan),
     /// Gives each row once for each element of a collection in it.
     Unnest(UnnestPlan),
+    /// Gives each change as an inserted row with its kind as a column.
+    ToChangelog(ToChangelogPlan),
+    /// Gives each row as the change that a column of it says.
+    FromChangelog(FromChangelogPlan),
     /// Gives a changelog of rows by key: a row of a known key replaces the one before it, `-D` takes it back.
     ChangelogNormalize {
         /// The input columns of the key.
@@ -341,6 +345,28 @@ impl SetOperationPlan {
     }
 }
 
+/// Kinds of change as codes: gives the code, then columns of the input.
+#[derive(Debug, Clone)]
+pub struct ToChangelogPlan {
+    /// The codes of the kinds; a kind without one is dropped.
+    pub codes: Vec<(RowKind, String)>,
+    /// The columns of the input that are given on.
+    pub kept: Vec<usize>,
+}
+
+/// Codes as kinds of change: gives columns of the input.
+#[derive(Debug, Clone)]
+pub struct FromChangelogPlan {
+    /// The column of the code.
+    pub op: usize,
+    /// The kinds of the codes.
+    pub codes: Vec<(String, RowKind)>,
+    /// Whether a row with another code is dropped; else it fails the run.
+    pub skip: bool,
+    /// The columns of the input that are given on.
+    pub kept: Vec<usize>,
+}
+
 /// Rows for the elements of a collection: gives some columns of the input, then those of the element.
 #[derive(Debug, Clone)]
 pub struct UnnestPlan {
@@ -387,6 +413,8 @@ impl Operator {
             Operator::Union => "union",
             Operator::SetOperation(_) => "set-operation",
             Operator::Unnest(_) => "unnest",
+            Operator::ToChangelog(_) => "to-changelog",
+            Operator::FromChangelog(_) => "from-changelog",
             Operator::DropUpdateBefore => "drop-update-before",
             Operator::TopN(_) => "top-n",
             Operator::WindowTopN(_) => "window-top-n",

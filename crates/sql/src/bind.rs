@@ -7,6 +7,7 @@
 mod aggregate;
 mod call;
 mod call_text;
+mod changelog_function;
 mod columns;
 mod correlation;
 mod expr;

@@ -26,6 +26,9 @@ fn parameters(function: &str) -> Option<&'static [&'static str]> {
 impl Binder<'_> {
     /// Binds a table function in FROM.
     pub(crate) fn bind_table_function(&mut self, call: &FunctionCall) -> Bound<Relation> {
+        if let Some(relation) = self.bind_changelog_function(call)? {
+            return Ok(relation);
+        }
         let name = call.name.last().value.to_uppercase();
         let Some(parameters) = parameters(&name) else {
             return Err(unsupported(call.span, &format!("the table function {name}")));
@@ -56,7 +59,12 @@ impl Binder<'_> {
         Ok(windowed(input, WindowSpec { kind, time_column, time: time_kind, zone }))
     }
 
-    fn table_argument(&mut self, data: &ast::Expr, name: &str) -> Bound<(Relation, Vec<ast::Expr>)> {
+    /// The rows of a table argument, and its PARTITION BY.
+    pub(crate) fn table_argument(
+        &mut self,
+        data: &ast::Expr,
+        name: &str,
+    ) -> Bound<(Relation, Vec<ast::Expr>)> {
         match &*data.kind {
             ExprKind::Table(table) => {
                 let relation = match &table.source {
@@ -175,7 +183,11 @@ fn form(name: &str) -> &'static str {
 }
 
 /// The arguments by position, named ones put in their places.
-fn ordered<'c>(call: &'c FunctionCall, name: &str, parameters: &[&str]) -> Bound<Vec<Option<&'c ast::Expr>>> {
+pub(crate) fn ordered<'c>(
+    call: &'c FunctionCall,
+    name: &str,
+    parameters: &[&str],
+) -> Bound<Vec<Option<&'c ast::Expr>>> {
     let mut places: Vec<Option<&ast::Expr>> = vec![None; parameters.len()];
     for (i, arg) in call.args.iter().enumerate() {
         let place = match &arg.name {

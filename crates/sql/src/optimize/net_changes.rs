@@ -26,6 +26,8 @@ pub(super) fn allow(mut plan: StreamPlan) -> StreamPlan {
 
 fn depends_on_order(operator: &Operator) -> bool {
     match operator {
+        // Each change becomes a row.
+        Operator::ToChangelog(_) => true,
         Operator::GroupAggregate(plan) => plan.aggregates.iter().any(|call| call.accumulator.ordered()),
         _ => false,
     }

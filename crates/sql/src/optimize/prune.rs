@@ -8,8 +8,8 @@ use super::joins;
 use std::collections::BTreeSet;
 use tidemill_plan::stream::{GroupAggregatePlan, WindowAggregatePlan};
 use tidemill_plan::{
-    AggregateCall, ChangelogMode, Exchange, Expr, Input, Node, NodeId, Operator, StreamPlan, UnnestPlan,
-    WindowKind, WindowSpec,
+    AggregateCall, ChangelogMode, Exchange, Expr, FromChangelogPlan, Input, Node, NodeId, Operator,
+    StreamPlan, ToChangelogPlan, UnnestPlan, WindowKind, WindowSpec,
 };
 use tidemill_types::Schema;
 
@@ -93,6 +93,10 @@ fn inputs_needed(node: &Node, needed: &BTreeSet<usize>, width: usize) -> BTreeSe
             let kept = needed.iter().filter_map(|i| plan.kept.get(*i));
             kept.copied().chain([plan.collection]).collect()
         }
+        Operator::ToChangelog(plan) => {
+            needed.iter().filter_map(|i| i.checked_sub(1)).map(|i| plan.kept[i]).collect()
+        }
+        Operator::FromChangelog(plan) => needed.iter().map(|i| plan.kept[*i]).chain([plan.op]).collect(),
         Operator::SetOperation(_) | Operator::Sink(_) => (0..width).collect(),
     }
 }
@@ -228,6 +232,19 @@ fn write_operator(
         }
         Operator::TopN(_) | Operator::WindowTopN(_) | Operator::Deduplicate(_) | Operator::TimeSort(_) => {
             super::ranked::written(operator, needed, below)
+        }
+        Operator::ToChangelog(plan) => {
+            let mut needed = needed.clone();
+            needed.insert(0);
+            let kept =
+                needed.iter().filter_map(|i| i.checked_sub(1)).map(|i| at(below, plan.kept[i])).collect();
+            let plan = ToChangelogPlan { kept, ..plan.clone() };
+            (Operator::ToChangelog(plan), packed(&needed, width))
+        }
+        Operator::FromChangelog(plan) => {
+            let kept = needed.iter().map(|i| at(below, plan.kept[*i])).collect();
+            let plan = FromChangelogPlan { op: at(below, plan.op), kept, ..plan.clone() };
+            (Operator::FromChangelog(plan), packed(needed, width))
         }
         Operator::Unnest(plan) => {
             let columns = (0..plan.kept.len()).filter(|i| needed.contains(i)).collect::<Vec<_>>();
