@@ -33,6 +33,10 @@ pub enum Want {
     Timestamp,
     /// A TIMESTAMP_LTZ, as it is.
     TimestampLtz,
+    /// An interval of months.
+    IntervalMonth,
+    /// An interval of milliseconds.
+    IntervalDay,
     /// A list.
     Array,
     /// Keys to values.
@@ -69,6 +73,8 @@ impl Want {
             Want::Time => same(matches!(kind, TypeKind::Time(_))),
             Want::Timestamp => same(matches!(kind, TypeKind::Timestamp(_))),
             Want::TimestampLtz => same(matches!(kind, TypeKind::TimestampLtz(_))),
+            Want::IntervalMonth => same(*kind == TypeKind::IntervalMonth),
+            Want::IntervalDay => same(*kind == TypeKind::IntervalDay),
             Want::Array => same(matches!(kind, TypeKind::Array(_))),
             Want::Map => same(matches!(kind, TypeKind::Map(..))),
             Want::Row => same(matches!(kind, TypeKind::Row(_))),
@@ -91,6 +97,8 @@ impl Want {
             Want::Time => TypeKind::Time(0),
             Want::Timestamp => TypeKind::Timestamp(3),
             Want::TimestampLtz => TypeKind::TimestampLtz(3),
+            Want::IntervalMonth => TypeKind::IntervalMonth,
+            Want::IntervalDay => TypeKind::IntervalDay,
             Want::Array => TypeKind::Array(null()),
             Want::Map => TypeKind::Map(null(), null()),
             Want::Row => TypeKind::Row(Vec::new()),
@@ -115,6 +123,8 @@ impl Want {
             Want::Time => "TIME",
             Want::Timestamp => "TIMESTAMP",
             Want::TimestampLtz => "TIMESTAMP_LTZ",
+            Want::IntervalMonth => "INTERVAL MONTH",
+            Want::IntervalDay => "INTERVAL SECOND",
             Want::Array => "ARRAY",
             Want::Map => "MAP",
             Want::Row => "ROW",

@@ -96,6 +96,8 @@ fn joining_and_replacing() {
         ("CONCAT_WS(NULL, 'a')", "NULL"),
         ("ELT(1, 'a', 'b')", "a"),
         ("ELT(3, 'a', 'b')", "NULL"),
+        ("ELT(0, 'a', 'b')", "NULL"),
+        ("ELT(-1, 'a', 'b')", "!from 0 on, not -1"),
         ("REPLACE('Hello World', 'o', '#')", "Hell# W#rld"),
         ("REPLACE('', '', '#')", "#"),
         ("TRANSLATE('abcabc', 'abc', 'xy')", "xyxy"),

@@ -18,6 +18,7 @@ use crate::session_assign::SessionAssign;
 use crate::session_groups::SessionGroups;
 use crate::set_operation::SetOperation;
 use crate::temporal_join::TemporalJoin;
+use crate::sink_materialize::SinkMaterialize;
 use crate::time_sort::TimeSort;
 use crate::top_n::TopN;
 use crate::union::Union;
@@ -77,6 +78,9 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
         Plan::Union => Box::new(Union),
         Plan::SetOperation(plan) => Box::new(SetOperation::new(*plan, first()?, job)),
         Plan::Unnest(plan) => Box::new(Unnest::new(plan)),
+        Plan::SinkMaterialize { keys, ttl_ms } => {
+            Box::new(SinkMaterialize::new(keys, *ttl_ms, first()?, job))
+        }
         Plan::ToChangelog(plan) => Box::new(ToChangelog::new(plan)),
         Plan::FromChangelog(plan) => Box::new(FromChangelog::new(plan)),
         Plan::TopN(plan) => Box::new(TopN::new(plan, first()?, job)),

@@ -85,6 +85,7 @@ impl Operator {
                 String::new()
             }
             Operator::SetOperation(plan) => format!("{},", plan.name()),
+            Operator::SinkMaterialize { keys, .. } => format!("keys={},", keys.len()),
             Operator::ToChangelog(plan) => {
                 let code =
                     |(kind, code): &(tidemill_types::RowKind, String)| format!("{} as {code}", kind.short());
@@ -147,6 +148,12 @@ impl Operator {
             Operator::TimeSort(_) => "rows that the watermark has not passed".into(),
             Operator::MatchRecognize(plan) => plan.state_text(),
             Operator::Limit { .. } => "the number of rows seen".into(),
+            Operator::SinkMaterialize { ttl_ms: 0, .. } => {
+                "all rows of each primary key, until they are taken back".into()
+            }
+            Operator::SinkMaterialize { ttl_ms, .. } => {
+                format!("all rows of each primary key, {ttl_ms} ms after their last change")
+            }
             Operator::SetOperation(plan) if plan.final_only => {
                 "each row with how often both inputs have it, until the end of input".into()
             }

@@ -154,6 +154,13 @@ pub enum Operator {
     SetOperation(SetOperationPlan),
     /// Gives each row once for each element of a collection in it.
     Unnest(UnnestPlan),
+    /// Keeps all rows of each primary key and gives the newest that is there.
+    SinkMaterialize {
+        /// The columns of the primary key.
+        keys: Vec<usize>,
+        /// `table.exec.state.ttl`; 0: for ever.
+        ttl_ms: i64,
+    },
     /// Gives each change as an inserted row with its kind as a column.
     ToChangelog(ToChangelogPlan),
     /// Gives each row as the change that a column of it says.
@@ -413,6 +420,7 @@ impl Operator {
             Operator::Union => "union",
             Operator::SetOperation(_) => "set-operation",
             Operator::Unnest(_) => "unnest",
+            Operator::SinkMaterialize { .. } => "sink-materialize",
             Operator::ToChangelog(_) => "to-changelog",
             Operator::FromChangelog(_) => "from-changelog",
             Operator::DropUpdateBefore => "drop-update-before",

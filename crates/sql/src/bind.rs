@@ -9,6 +9,7 @@ mod call;
 mod call_text;
 mod changelog_function;
 mod columns;
+mod conflict;
 mod correlation;
 mod expr;
 mod fingerprint;

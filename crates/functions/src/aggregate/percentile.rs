@@ -6,7 +6,7 @@ use super::extreme::{count_value, merge_counts};
 use super::rows::{for_rows, for_values, foreign_cells, slots_only};
 use super::types_of;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::types::{Decimal128Type, Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Float64Array, ListArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use std::sync::Arc;
@@ -37,11 +37,39 @@ pub(super) fn bind(call: &BindCall<'_>, _retract: bool) -> Result<BoundAggregate
             "PERCENTILE takes a number, a fraction from 0 to 1 (or an ARRAY of them) and, if wanted, a whole frequency",
         ));
     }
+    call.args[1].literal.into_iter().try_for_each(|literal| check_fractions(literal))?;
     let list = TypeKind::Array(Box::new(double())).nullable();
     let mut arg_types = vec![double(), if several { list.clone() } else { double() }];
     arg_types.extend(given.get(2).map(|_| TypeKind::BigInt.nullable()));
     let return_type = if several { list } else { double() };
     Ok(BoundAggregate { arg_types, return_type, accumulator: Arc::new(Percentile { several }) })
+}
+
+/// Constant fractions lie between 0 and 1.
+fn check_fractions(literal: &ArrayRef) -> Result<()> {
+    let values = match literal.as_list_opt::<i32>() {
+        Some(list) => list.values().clone(),
+        None => literal.clone(),
+    };
+    let scale = |array: &arrow_array::Decimal128Array| 10f64.powi(array.scale().into());
+    let fraction = |at: usize| {
+        let decimal = values.as_primitive_opt::<Decimal128Type>();
+        let double = values.as_primitive_opt::<Float64Type>();
+        let whole = values.as_primitive_opt::<Int32Type>();
+        (decimal.map(|array| array.value(at) as f64 / scale(array)))
+            .or_else(|| double.map(|array| array.value(at)))
+            .or_else(|| whole.map(|array| array.value(at).into()))
+    };
+    let wrong = (0..values.len())
+        .filter(|at| values.is_valid(*at))
+        .filter_map(fraction)
+        .find(|fraction| !(0.0..=1.0).contains(fraction));
+    match wrong {
+        Some(fraction) => {
+            Err(Error::user(format!("a fraction of PERCENTILE lies between 0.0 and 1.0, not at {fraction}")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn is_list(data_type: &DataType) -> bool {

@@ -8,8 +8,11 @@ use super::unit::{
     DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Unit, day_of_week, day_of_year, iso_day_of_week, iso_week,
 };
 use crate::bind::{Binding, Closure, Form, Want, declare};
+use crate::lane::{I64, Num, map1};
+use arrow_array::ArrowPrimitiveType;
+use arrow_array::types::{DurationMillisecondType, IntervalYearMonthType};
 use std::sync::Arc;
-use tidemill_plan::{FunctionRegistry, Kernel};
+use tidemill_plan::{Datum, EvalContext, FunctionRegistry, Kernel};
 use tidemill_types::text::civil_from_days;
 use tidemill_types::{Error, Result, TypeKind};
 
@@ -22,7 +25,20 @@ pub(super) fn register(registry: &mut FunctionRegistry) {
             kernel(b, unit, 1)
         })
     };
-    declare(registry, "EXTRACT", MOMENTS.map(extract));
+    let intervals = [
+        Form::made(&[Want::Text, Want::IntervalDay], TypeKind::BigInt, |b| {
+            let unit = Unit::of(b, 0)?;
+            of_interval::<DurationMillisecondType>(unit, day_part(unit, 0).is_some(), move |ms| {
+                day_part(unit, ms)
+            })
+        }),
+        Form::made(&[Want::Text, Want::IntervalMonth], TypeKind::BigInt, |b| {
+            let unit = Unit::of(b, 0)?;
+            let part = move |months: i32| month_part(unit, months.into());
+            of_interval::<IntervalYearMonthType>(unit, month_part(unit, 0).is_some(), part)
+        }),
+    ];
+    declare(registry, "EXTRACT", MOMENTS.map(extract).into_iter().chain(intervals));
     named(registry, "YEAR", |b| kernel(b, Unit::Year, 0));
     named(registry, "QUARTER", |b| kernel(b, Unit::Quarter, 0));
     named(registry, "MONTH", |b| kernel(b, Unit::Month, 0));
@@ -58,6 +74,37 @@ fn kernel(binding: &Binding<'_>, unit: Unit, arg: usize) -> Result<Arc<dyn Kerne
             }))
         })
     }))
+}
+
+/// A part of an interval; whole units, with its sign.
+fn of_interval<T: ArrowPrimitiveType>(
+    unit: Unit,
+    has_it: bool,
+    part: impl Fn(T::Native) -> Option<i64> + Send + Sync + 'static,
+) -> Result<Arc<dyn Kernel>> {
+    if !has_it {
+        return Err(Error::user(format!("this interval has no {}", format!("{unit:?}").to_uppercase())));
+    }
+    Ok(Closure::total(&TypeKind::BigInt, move |args: &[Datum], ctx: &EvalContext<'_>| {
+        map1::<Num<T>, I64>(&args[1..], ctx, |value| Ok(part(value)))
+    }))
+}
+
+fn day_part(unit: Unit, ms: i64) -> Option<i64> {
+    match unit {
+        Unit::Day => Some(ms / DAY_MS),
+        Unit::Hour | Unit::Minute | Unit::Second | Unit::Millisecond => Some(field(unit, ms)),
+        Unit::Epoch => Some(ms / SECOND_MS),
+        _ => None,
+    }
+}
+
+fn month_part(unit: Unit, months: i64) -> Option<i64> {
+    match unit {
+        Unit::Year => Some(months / 12),
+        Unit::Month => Some(months % 12),
+        _ => None,
+    }
 }
 
 /// A field of a wall-clock time.

@@ -1,10 +1,11 @@
 //! `||`, CONCAT, CONCAT_WS and ELT.
 
-use crate::bind::{BYTES, Binding, Form, STRING, Want, declare};
+use crate::bind::{BYTES, Binding, Closure, Form, STRING, Want, declare};
 use crate::lane::{Bytes, I64, Reader, Text, map2, text_rows};
-use tidemill_plan::{Datum, EvalContext, FunctionRegistry};
+use std::sync::Arc;
+use tidemill_plan::{Datum, EvalContext, FunctionRegistry, Kernel};
 use tidemill_types::data_type::LENGTH_MAX;
-use tidemill_types::{Result, TypeKind};
+use tidemill_types::{Error, Result, TypeKind};
 
 /// Adds the functions.
 pub fn register(registry: &mut FunctionRegistry) {
@@ -22,7 +23,17 @@ pub fn register(registry: &mut FunctionRegistry) {
     );
     declare(registry, "CONCAT", [Form::new(&[T], STRING, concat).repeats().total()]);
     declare(registry, "CONCAT_WS", [Form::new(&[T, T], STRING, concat_ws).repeats().total()]);
-    declare(registry, "ELT", [Form::new(&[Want::BigInt, T], STRING, elt).repeats().nullable().total()]);
+    declare(registry, "ELT", [Form::made(&[Want::BigInt, T], STRING, elt_of).repeats().nullable()]);
+}
+
+/// A constant index below 0 is refused, as in Flink; one that no text has gives NULL.
+fn elt_of(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
+    match binding.integer(0) {
+        Some(index) if index < 0 => {
+            Err(Error::user(format!("the index of ELT must be a whole number from 0 on, not {index}")))
+        }
+        _ => Ok(Closure::total(&STRING, elt)),
+    }
 }
 
 fn joined_type(binding: &Binding<'_>) -> Result<TypeKind> {

@@ -374,7 +374,8 @@ impl Binder<'_> {
         select: &Select,
     ) -> Bound<(Operator, NodeTraits)> {
         let batch = self.session.info().batch;
-        let changelog = match (batch || (!retract && aggregates.is_empty()), retract) {
+        // Also DISTINCT counts as updating, though its rows never change: Flink infers it so.
+        let changelog = match (batch, retract) {
             (true, _) => ChangelogMode::APPEND,
             (false, true) => ChangelogMode::RETRACT,
             (false, false) => ChangelogMode { update: true, update_before: true, delete: false },

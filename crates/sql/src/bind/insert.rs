@@ -14,7 +14,7 @@ use crate::span::Span;
 use std::sync::Arc;
 use tidemill_connector::TableRequest;
 use tidemill_plan::stream::NotNullEnforcer;
-use tidemill_plan::{CastMode, ChangelogMode, Exchange, Expr, Input, Node, Operator, SinkPlan, SinkTarget};
+use tidemill_plan::{CastMode, Exchange, Expr, Input, Node, Operator, SinkPlan, SinkTarget};
 use tidemill_types::{DataType, Field, Schema, SystemDisk, TimeAttribute, TypeKind};
 
 impl Binder<'_> {
@@ -235,9 +235,7 @@ impl Binder<'_> {
         let not_null_columns = (0..columns.len())
             .filter(|i| !columns[*i].data_type.nullable && rows.columns[*i].field.data_type.nullable)
             .collect();
-        if storage.connector.upserts {
-            self.drop_replaced_rows(&mut rows, &primary_key);
-        }
+        self.settle_conflicts(insert, &storage, &mut rows, &primary_key)?;
         let exchange = if storage.connector.single_task_sink { Exchange::Single } else { Exchange::Forward };
         for (column, declared) in rows.columns.iter_mut().zip(columns) {
             let is_metadata = matches!(declared.kind, ColumnKind::Metadata { .. });
@@ -298,20 +296,6 @@ impl Binder<'_> {
             )),
             None => Ok(()),
         }
-    }
-
-    /// A sink by primary key needs no `-U` where the new row has the key of the old one.
-    fn drop_replaced_rows(&mut self, rows: &mut Relation, primary_key: &[usize]) {
-        let node = &self.plan.nodes[rows.node];
-        let same_key = node.upsert_key.as_ref().is_some_and(|key| {
-            key.len() == primary_key.len() && key.iter().all(|column| primary_key.contains(column))
-        });
-        if !node.changelog.update_before || !same_key {
-            return;
-        }
-        let changelog = ChangelogMode { update_before: false, ..node.changelog };
-        let traits = NodeTraits { changelog, upsert_key: node.upsert_key.clone() };
-        rows.node = self.push_forward(Operator::DropUpdateBefore, rows.node, rows.schema(), traits);
     }
 
     fn not_null_enforcer(&self) -> NotNullEnforcer {

@@ -55,6 +55,7 @@ impl Binder<'_> {
         let (input, filter) = self.bind_source(select)?;
         let scope = Scope::of(&input);
         let mut items = self.expand_items(&select.items, scope)?;
+        items.iter().filter_map(Item::expr).try_for_each(refuse_bare_null)?;
         let aggregated = select.group_by.is_some() || select.having.is_some() || self.has_aggregate(&items);
         if aggregated {
             let relation = self.bind_aggregation(select, &input, filter, &items)?;
@@ -247,6 +248,17 @@ impl Binder<'_> {
                 self.distinct(projected, select.span)
             }
         }
+    }
+}
+
+/// Flink gives a bare NULL no type: it stands only where another value decides the type.
+pub(crate) fn refuse_bare_null(expr: &ast::Expr) -> Bound<()> {
+    match &*expr.kind {
+        ast::ExprKind::Literal(ast::Literal::Null) => {
+            Err(Diagnostic::new(expr.span, "illegal use of 'NULL'")
+                .with_hint("give it a type: CAST(NULL AS STRING)"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! VALUES: constant rows; rows that hold a clock or a random number are computed when they are read.
 
 use super::scope::Scope;
+use super::select::refuse_bare_null;
 use super::{Binder, Bound, NodeTraits, Relation, RelationColumn};
 use crate::ast::{self, ExprKind, Values};
 use crate::diagnostic::Diagnostic;
@@ -42,9 +43,13 @@ impl Binder<'_> {
     fn bind_row(&self, row: &ast::Expr) -> Bound<Vec<Expr>> {
         match &*row.kind {
             ExprKind::Row { fields, .. } => {
+                fields.iter().try_for_each(refuse_bare_null)?;
                 fields.iter().map(|field| self.bind_over(field, Scope::EMPTY)).collect()
             }
-            _ => Ok(vec![self.bind_over(row, Scope::EMPTY)?]),
+            _ => {
+                refuse_bare_null(row)?;
+                Ok(vec![self.bind_over(row, Scope::EMPTY)?])
+            }
         }
     }
 

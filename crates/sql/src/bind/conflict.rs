@@ -1,0 +1,94 @@
+//! ON CONFLICT: what happens where several rows of a query have one primary key of the table.
+//!
+//! Rules (Flink 2.3, `analyzeUpsertMaterializeStrategy`): only tables by primary key take the clause; an updating
+//! query whose key is not within the primary key needs it, unless `table.exec.sink.require-on-conflict` is
+//! false; then, and with DEDUPLICATE, all rows of each primary key are kept. `table.exec.sink.upsert-materialize`
+//! can forbid or force that.
+//! Not here: NOTHING and ERROR, which compact at watermarks. An INSERT of appended rows is not refused without
+//! the clause, though Flink refuses it where it finds no key: what comes last counts.
+
+use super::scan::Storage;
+use super::{Binder, Bound, NodeTraits, Relation, unsupported};
+use crate::ast::{Insert, OnConflict};
+use crate::diagnostic::Diagnostic;
+use tidemill_plan::{ChangelogMode, Exchange, Input, Operator};
+
+impl Binder<'_> {
+    /// Puts in front of a sink what conflicts of its primary key ask for.
+    pub(crate) fn settle_conflicts(
+        &mut self,
+        insert: &Insert,
+        storage: &Storage,
+        rows: &mut Relation,
+        primary_key: &[usize],
+    ) -> Bound<()> {
+        if !storage.connector.upserts {
+            return match insert.on_conflict {
+                None => Ok(()),
+                Some((_, span)) => Err(Diagnostic::new(span, "ON CONFLICT is only allowed for upsert sinks")
+                    .with_hint("the connector takes every change as it is; leave the clause out")),
+            };
+        }
+        if let Some((OnConflict::Nothing | OnConflict::Error, span)) = insert.on_conflict {
+            return Err(unsupported(span, "ON CONFLICT DO NOTHING or ERROR"));
+        }
+        match self.keeps_history(insert, rows, primary_key)? {
+            true => self.materialize(rows, primary_key),
+            false => self.drop_replaced_rows(rows, primary_key),
+        }
+        Ok(())
+    }
+
+    fn keeps_history(&self, insert: &Insert, rows: &Relation, primary_key: &[usize]) -> Bound<bool> {
+        let settings = &self.session.settings;
+        let node = &self.plan.nodes[rows.node];
+        let mode = settings.get("table.exec.sink.upsert-materialize").unwrap_or("auto").to_lowercase();
+        match mode.as_str() {
+            "force" => return Ok(true),
+            "none" => return Ok(false),
+            _ => {}
+        }
+        let within = |key: &Vec<usize>| key.iter().all(|column| primary_key.contains(column));
+        if node.changelog.append_only() || node.upsert_key.as_ref().is_some_and(within) {
+            return Ok(false);
+        }
+        let required = !settings.is("table.exec.sink.require-on-conflict", "false");
+        if insert.on_conflict.is_none() && required {
+            let names = |key: &[usize]| {
+                key.iter().map(|i| rows.columns[*i].field.name.as_str()).collect::<Vec<_>>().join(", ")
+            };
+            let key = node.upsert_key.as_deref().map_or("none".to_string(), names);
+            let message = format!(
+                "the query has an upsert key that differs from the primary key of the sink table '{}': primary key: [{}], upsert key: [{key}]",
+                insert.table.last().value,
+                names(primary_key)
+            );
+            return Err(Diagnostic::new(insert.query.span, message).with_hint(
+                "add ON CONFLICT DO DEDUPLICATE, or SET 'table.exec.sink.require-on-conflict' = 'false'",
+            ));
+        }
+        Ok(true)
+    }
+
+    fn materialize(&mut self, rows: &mut Relation, primary_key: &[usize]) {
+        let ttl_ms = self.session.settings.duration_ms("table.exec.state.ttl");
+        let operator = Operator::SinkMaterialize { keys: primary_key.to_vec(), ttl_ms };
+        let inputs = vec![Input { node: rows.node, exchange: Exchange::Hash(primary_key.to_vec()) }];
+        let traits = NodeTraits { changelog: ChangelogMode::UPSERT, upsert_key: Some(primary_key.to_vec()) };
+        rows.node = self.push(operator, inputs, rows.schema(), traits);
+    }
+
+    /// A sink by primary key needs no `-U` where the new row has the key of the old one.
+    fn drop_replaced_rows(&mut self, rows: &mut Relation, primary_key: &[usize]) {
+        let node = &self.plan.nodes[rows.node];
+        let same_key = node.upsert_key.as_ref().is_some_and(|key| {
+            key.len() == primary_key.len() && key.iter().all(|column| primary_key.contains(column))
+        });
+        if !node.changelog.update_before || !same_key {
+            return;
+        }
+        let changelog = ChangelogMode { update_before: false, ..node.changelog };
+        let traits = NodeTraits { changelog, upsert_key: node.upsert_key.clone() };
+        rows.node = self.push_forward(Operator::DropUpdateBefore, rows.node, rows.schema(), traits);
+    }
+}
