@@ -8,6 +8,7 @@ mod columns;
 mod datagen;
 mod filesystem;
 mod ingest_log;
+mod kafka;
 mod nexmark;
 mod notice;
 mod pace;
@@ -23,6 +24,8 @@ const CONNECTORS: &[fn() -> Connector] = &[
     blackhole::connector,
     datagen::connector,
     filesystem::connector,
+    kafka::connector,
+    kafka::upsert_connector,
     nexmark::connector,
     print::connector,
     socket::connector,

@@ -1,0 +1,13 @@
+//! `kafka` and `upsert-kafka` against a real broker, which `.ci/services` starts.
+
+#![allow(clippy::unwrap_used)]
+
+mod admin;
+mod formats;
+mod reading;
+mod restarts;
+mod security;
+mod tables;
+mod transactions;
+mod upserts;
+mod writing;
