@@ -26,8 +26,7 @@ pub use function::{
 pub use join::{IntervalJoinPlan, JoinKind, JoinOn, JoinPlan, TemporalJoinPlan, WindowJoinPlan};
 pub use stable_id::stable_ids;
 pub use stream::{
-    ChangelogMode, Exchange, FromChangelogPlan, Input, Node, NodeId, Operator,
-    SetOperationKind, SetOperationPlan, SinkPlan, SinkTarget, SourcePlan, StreamPlan, ToChangelogPlan,
-    UnnestPlan,
+    ChangelogMode, Exchange, FromChangelogPlan, Input, Node, NodeId, Operator, SetOperationKind,
+    SetOperationPlan, SinkPlan, SinkTarget, SourcePlan, StreamPlan, ToChangelogPlan, UnnestPlan,
 };
 pub use window::{WindowKind, WindowProperty, WindowSpec};
