@@ -6,6 +6,7 @@
 //! it again.
 
 mod distinct;
+mod running;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;

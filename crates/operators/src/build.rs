@@ -12,6 +12,7 @@ use crate::limit::Limit;
 use crate::match_recognize::MatchRecognize;
 use crate::mini_batch::MiniBatch;
 use crate::operator::Operator;
+use crate::over::over;
 use crate::regular_join::RegularJoin;
 use crate::session_aggregate::SessionAggregate;
 use crate::session_assign::SessionAssign;
@@ -83,7 +84,8 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
         }
         Plan::ToChangelog(plan) => Box::new(ToChangelog::new(plan)),
         Plan::FromChangelog(plan) => Box::new(FromChangelog::new(plan)),
-        Plan::TopN(plan) => Box::new(TopN::new(plan, first()?, job)),
+        Plan::TopN(plan) => Box::new(TopN::new(plan, first()?, job)?),
+        Plan::Over(plan) => over(plan, first()?, job)?,
         Plan::WindowTopN(plan) => Box::new(WindowTopN::new(plan, first()?, job)),
         Plan::ChangelogNormalize { keys } => Box::new(ChangelogNormalize::new(keys, first()?, job)),
         Plan::Deduplicate(plan) => Box::new(Deduplicate::new(plan, first()?, job)),

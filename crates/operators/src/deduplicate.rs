@@ -5,8 +5,9 @@
 //! - keep first by event time: the earliest row, when the watermark passes it; rows that the watermark has
 //!   passed are late, rows of a key that was given are dropped.
 //!
-//! State: for each key its row (keep last), or that it was given (keep first), for ever; rows that wait for the
-//! watermark. Input is inserts only: over an updating input the same query is a Top-1.
+//! State: for each key its row (keep last), or that it was given (keep first); rows that wait for the watermark.
+//! With a time to live a key is forgotten that long after its last change, and the next row is its first again.
+//! Input is inserts only: over an updating input the same query is a Top-1.
 
 use crate::build::JobInfo;
 use crate::keys::Keys;
@@ -23,8 +24,10 @@ pub struct Deduplicate {
     plan: DeduplicatePlan,
     keys: Keys,
     codec: Keys,
-    /// For each key its time and row; nothing if the key was given and only that counts.
+    /// For each key, behind the time of writing if there is a time to live: its time and row; nothing if the key was
+    /// given and only that counts.
     table: OrderedTable,
+    next_sweep: i64,
     reached: SharedValue,
     /// Rows that wait for the watermark by time; derived from the table.
     waiting: BTreeSet<(i64, Box<[u8]>)>,
@@ -38,6 +41,7 @@ impl Deduplicate {
             keys: Keys::new(&plan.keys, input),
             codec: whole_rows(input),
             table: OrderedTable::new(job.key_groups),
+            next_sweep: i64::MIN,
             reached: SharedValue::new(WATERMARK_NONE),
             waiting: BTreeSet::new(),
             changes: StoredChanges::default(),
@@ -50,10 +54,11 @@ impl Deduplicate {
     }
 
     /// Takes a row; `false` if it is late.
-    fn on_row(&mut self, row: usize, time: i64, watermark: i64) -> bool {
+    fn on_row(&mut self, row: usize, time: i64, watermark: i64, now_ms: i64) -> bool {
+        let ttl_ms = self.plan.ttl_ms;
         let key = self.keys.encoded.key(row);
         let bytes = self.codec.encoded.key(row);
-        let known = self.table.get(key, &[]).map(split);
+        let known = self.table.get(key, &[]).and_then(|value| live(value, ttl_ms, now_ms)).map(split);
         match (self.plan.keep_last, self.plan.time) {
             (true, time_kind) => {
                 let rowtime = time_kind == TimeAttribute::Rowtime;
@@ -66,12 +71,12 @@ impl Deduplicate {
                         self.changes.push(RowKind::UpdateAfter, bytes, 1);
                     }
                 }
-                self.table.insert(key, &[], &joined(time, bytes));
+                self.table.insert(key, &[], &stamped(&joined(time, bytes), ttl_ms, now_ms));
             }
             (false, TimeAttribute::Proctime) => {
                 if known.is_none() {
                     self.changes.push(RowKind::Insert, bytes, 1);
-                    self.table.insert(key, &[], &[]);
+                    self.table.insert(key, &[], &stamped(&[], ttl_ms, now_ms));
                 }
             }
             (false, TimeAttribute::Rowtime) => {
@@ -87,7 +92,7 @@ impl Deduplicate {
                         self.waiting.remove(&(old, key.into()));
                     }
                     self.waiting.insert((time, key.into()));
-                    self.table.insert(key, &[], &joined(time, bytes));
+                    self.table.insert(key, &[], &stamped(&joined(time, bytes), ttl_ms, now_ms));
                 }
             }
         }
@@ -95,20 +100,41 @@ impl Deduplicate {
     }
 
     /// Gives the rows that the watermark has passed.
-    fn advance(&mut self, watermark: i64) {
+    fn advance(&mut self, watermark: i64, now_ms: i64) {
+        let ttl_ms = self.plan.ttl_ms;
         while self.waiting.first().is_some_and(|(time, _)| *time <= watermark)
             && let Some((_, key)) = self.waiting.pop_first()
         {
             self.table.load_one(&key);
-            if let Some((_, row)) = self.table.get(&key, &[]).and_then(split) {
+            if let Some((_, row)) =
+                self.table.get(&key, &[]).and_then(|value| split(unstamped(value, ttl_ms)))
+            {
                 self.changes.push(RowKind::Insert, row, 1);
             }
-            self.table.insert(&key, &[], &[]);
+            self.table.insert(&key, &[], &stamped(&[], ttl_ms, now_ms));
         }
         self.changes.mark(watermark);
     }
 
-    fn on_rows(&mut self, chunk: &Chunk, mut watermark: i64, out: &mut Output) -> Result<()> {
+    /// Forgets keys whose time to live is over; needed only to get their memory back.
+    fn sweep(&mut self, now_ms: i64) {
+        let ttl_ms = self.plan.ttl_ms;
+        if ttl_ms == 0 || now_ms < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now_ms.saturating_add(ttl_ms / 2 + 1);
+        for key in self.table.keys() {
+            let value = self.table.get(&key, &[]).unwrap_or_default();
+            let waits = !self.plan.keep_last && split(unstamped(value, ttl_ms)).is_some();
+            if !waits && live(value, ttl_ms, now_ms).is_none() {
+                self.table.remove(&key, &[]);
+            }
+        }
+    }
+
+    fn on_rows(&mut self, chunk: &Chunk, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
+        self.sweep(ctx.now_ms);
+        let mut watermark = self.reached.get().max(ctx.watermark);
         self.keys.encode(chunk);
         self.codec.encode(chunk);
         self.table.load(&self.keys.encoded);
@@ -118,10 +144,10 @@ impl Deduplicate {
         for row in 0..chunk.rows {
             while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
                 watermark = watermark.max(mark.watermark);
-                self.advance(mark.watermark);
+                self.advance(mark.watermark, ctx.now_ms);
             }
             let time = times.get(row).copied().unwrap_or(0);
-            if !self.on_row(row, time, watermark) {
+            if !self.on_row(row, time, watermark, ctx.now_ms) {
                 late.push(row as u32);
             }
         }
@@ -129,6 +155,26 @@ impl Deduplicate {
         out.late(chunk, &late);
         Ok(())
     }
+}
+
+/// A value behind the time of writing, if there is a time to live.
+fn stamped(value: &[u8], ttl_ms: i64, now_ms: i64) -> Vec<u8> {
+    match ttl_ms {
+        0 => value.to_vec(),
+        _ => [&now_ms.to_be_bytes()[..], value].concat(),
+    }
+}
+
+fn unstamped(value: &[u8], ttl_ms: i64) -> &[u8] {
+    if ttl_ms == 0 { value } else { &value[8..] }
+}
+
+/// The value if its time to live is not over.
+fn live(value: &[u8], ttl_ms: i64, now_ms: i64) -> Option<&[u8]> {
+    let Some((written, rest)) = value.split_first_chunk::<8>().filter(|_| ttl_ms > 0) else {
+        return Some(value);
+    };
+    (i64::from_be_bytes(*written).saturating_add(ttl_ms) > now_ms).then_some(rest)
 }
 
 fn joined(time: i64, row: &[u8]) -> Vec<u8> {
@@ -149,10 +195,10 @@ impl Operator for Deduplicate {
         out: &mut Output,
     ) -> Result<()> {
         if chunk.rows > 0 {
-            self.on_rows(&chunk, self.reached.get().max(ctx.watermark), out)?;
+            self.on_rows(&chunk, ctx, out)?;
         }
         for mark in chunk.marks.iter().filter(|mark| mark.row as usize >= chunk.rows) {
-            self.advance(mark.watermark);
+            self.advance(mark.watermark, ctx.now_ms);
         }
         if let Some(mark) = chunk.marks.last() {
             self.reached.raise(mark);
@@ -168,9 +214,9 @@ impl Operator for Deduplicate {
     fn on_restored(&mut self) -> Result<()> {
         self.waiting.clear();
         if self.rowtime() && !self.plan.keep_last {
-            let waiting = &mut self.waiting;
-            self.table.for_each(|key, _, row| {
-                waiting.extend(split(row).map(|(time, _)| (time, key.into())));
+            let (waiting, ttl_ms) = (&mut self.waiting, self.plan.ttl_ms);
+            self.table.for_each(|key, _, value| {
+                waiting.extend(split(unstamped(value, ttl_ms)).map(|(time, _)| (time, key.into())));
             });
         }
         Ok(())

@@ -20,6 +20,7 @@ pub mod local_window_aggregate;
 pub mod match_recognize;
 pub mod mini_batch;
 pub mod operator;
+pub mod over;
 mod ranked_rows;
 pub mod regular_join;
 pub mod session_aggregate;

@@ -1,10 +1,12 @@
 //! Top-N: the rows of some ranks of each partition, kept up to date.
 //!
 //! Without the rank column a row that enters gives `+I` after a `-D` for the one that it pushes out; with it
-//! every rank that gets another row gives `-U` and `+U`.
-//! State: of inserts only the rows up to the last rank of each key; with withdrawals, or if the last rank is
-//! a column, all rows, until they are taken back.
-//! Not here: time to live, deduplication by time, windows.
+//! every rank that gets another row gives `-U` and `+U`. A Top-1 that gives inserts only never takes a row back.
+//! If the last rank is a column, its value in the first row of a key counts, and rows beyond the hundredth are only
+//! taken if they rank before it, as in Flink.
+//! State: of inserts only the rows up to the last rank of each key; with withdrawals all rows, until they are
+//! taken back. With a time to live rows are forgotten that long after they came.
+//! Not here: deduplication by time, windows.
 
 use crate::build::JobInfo;
 use crate::keys::Keys;
@@ -12,14 +14,18 @@ use crate::ranked_rows::RankedRows;
 use crate::stored_rows::{SortKeys, StoredChanges, whole_rows};
 use crate::{Operator, OperatorContext, Output};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::types::{Int16Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef};
-use tidemill_plan::rank::TopNPlan;
+use tidemill_plan::rank::{RankEnd, TopNPlan};
 use tidemill_state::{OrderedTable, StateTable};
-use tidemill_types::{Chunk, Result, RowKind, Schema, WATERMARK_MAX};
+use tidemill_types::{Chunk, Error, Result, RowKind, Schema, TypeKind, WATERMARK_MAX};
 
 /// Rows in one chunk of final results.
 const FINAL_ROWS: usize = 4_096;
+const RANK_END_HINT: &str = "Flink looks for the column at its place among all columns of the ranked table, \
+    though unused ones are left out: select all of them, or rank a subquery that has only these";
+/// How many rows Flink gathers of a key whose last rank is a column before it looks at their order.
+const GATHERED_ROWS: u64 = 100;
 
 /// The running Top-N.
 pub struct TopN {
@@ -28,6 +34,8 @@ pub struct TopN {
     keys: Keys,
     codec: Keys,
     order: SortKeys,
+    /// The column of the last rank.
+    end_column: Option<usize>,
     rows: RankedRows,
     /// The last rank of each key if it is a column.
     ends: OrderedTable,
@@ -37,28 +45,30 @@ pub struct TopN {
 
 impl TopN {
     /// The operator of a plan node.
-    pub fn new(plan: &TopNPlan, input: &Schema, job: &JobInfo) -> Self {
-        TopN {
+    pub fn new(plan: &TopNPlan, input: &Schema, job: &JobInfo) -> Result<Self> {
+        let end_column = plan.ranks.end_column.as_ref().map(|end| end_column(end, input)).transpose()?;
+        Ok(TopN {
+            end_column,
             keys: Keys::new(&plan.ranks.keys, input),
             codec: whole_rows(input),
             order: SortKeys::new(&plan.ranks.order),
-            rows: RankedRows::new(job.key_groups),
+            rows: RankedRows::new(job.key_groups, plan.ttl_ms),
             ends: OrderedTable::new(job.key_groups),
             changes: StoredChanges::default(),
             sort_key: Vec::new(),
             plan: plan.clone(),
             input: input.clone(),
-        }
+        })
     }
 
     /// Whether all rows must be kept.
     fn keeps_all(&self) -> bool {
-        self.plan.retract || self.plan.final_only || self.plan.ranks.end_column.is_some()
+        self.plan.retract || self.plan.final_only
     }
 
     /// The last rank of the key of this row.
     fn end_of(&mut self, chunk: &Chunk, row: usize) -> u64 {
-        let Some(column) = self.plan.ranks.end_column else { return self.plan.ranks.end };
+        let Some(column) = self.end_column else { return self.plan.ranks.end };
         let key = self.keys.encoded.key(row);
         if let Some(end) = self.ends.get(key, &[]).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok()) {
             return u64::from_be_bytes(end);
@@ -68,15 +78,16 @@ impl TopN {
         end
     }
 
-    fn insert(&mut self, row: usize, end: u64) {
+    fn insert(&mut self, row: usize, end: u64, now_ms: i64) {
+        let all = self.keeps_all();
         let key = self.keys.encoded.key(row);
         let bytes = self.codec.encoded.key(row);
         self.rows.number(&mut self.sort_key, false);
-        let all = self.keeps_all();
         if self.plan.final_only {
-            return self.rows.insert(key, &self.sort_key, bytes);
+            return self.rows.insert(key, &self.sort_key, bytes, now_ms);
         }
-        if !all && self.rows.size(key) >= end {
+        let full = if self.end_column.is_some() { end.min(GATHERED_ROWS) } else { end };
+        if !all && self.rows.size(key) >= full {
             let last = self.rows.last(key);
             if end == 0 || last.is_some_and(|(last, _)| last < self.sort_key.as_slice()) {
                 return;
@@ -85,6 +96,7 @@ impl TopN {
         let (start, ranked) = (self.plan.ranks.start, self.plan.ranks.rank);
         if !all && !ranked && start == 1 {
             if self.rows.size(key) >= end
+                && !self.plan.inserts_only
                 && let Some((_, last)) = self.rows.last(key)
             {
                 self.changes.push(RowKind::Delete, last, end);
@@ -102,7 +114,7 @@ impl TopN {
                 }
             }
         }
-        self.rows.insert(key, &self.sort_key, bytes);
+        self.rows.insert(key, &self.sort_key, bytes, now_ms);
         if !all {
             self.rows.trim(key, end);
         }
@@ -130,7 +142,10 @@ impl TopN {
         true
     }
 
-    fn on_rows(&mut self, chunk: &Chunk, out: &mut Output) {
+    fn on_rows(&mut self, chunk: &Chunk, now_ms: i64, out: &mut Output) {
+        for key in self.rows.sweep(now_ms) {
+            self.ends.remove(&key, &[]);
+        }
         self.keys.encode(chunk);
         self.codec.encode(chunk);
         self.order.encode(chunk, &self.input);
@@ -143,10 +158,13 @@ impl TopN {
             }
             self.sort_key.clear();
             self.order.write(row, &mut self.sort_key);
+            if self.rows.expire(self.keys.encoded.key(row), now_ms) {
+                self.ends.remove(self.keys.encoded.key(row), &[]);
+            }
             let end = self.end_of(chunk, row);
             let kept = match chunk.kind(row).adds() {
                 true => {
-                    self.insert(row, end);
+                    self.insert(row, end, now_ms);
                     true
                 }
                 false => self.delete(row, end),
@@ -240,6 +258,24 @@ impl Before<'_> {
     }
 }
 
+/// The column that decides, of a type that Flink takes.
+fn end_column(end: &RankEnd, input: &Schema) -> Result<usize> {
+    let field = input.fields.get(end.column).ok_or_else(|| {
+        let message =
+            "the last rank of a Top-N is a column that is not left where the query does not use others";
+        Error::user_hint(message, RANK_END_HINT)
+    })?;
+    match field.data_type.kind {
+        TypeKind::BigInt | TypeKind::Int | TypeKind::SmallInt => Ok(end.column),
+        _ => {
+            let (name, given) = (&field.name, &field.data_type);
+            let message =
+                format!("the last rank of a Top-N must be BIGINT, INT or SMALLINT, '{name}' is {given}");
+            Err(Error::user_hint(message, RANK_END_HINT))
+        }
+    }
+}
+
 /// A whole number of at least 0; NULL is 0.
 fn whole_number(column: &ArrayRef, row: usize) -> u64 {
     if column.is_null(row) {
@@ -249,10 +285,8 @@ fn whole_number(column: &ArrayRef, row: usize) -> u64 {
         values.value(row)
     } else if let Some(values) = column.as_primitive_opt::<Int32Type>() {
         values.value(row).into()
-    } else if let Some(values) = column.as_primitive_opt::<Int16Type>() {
-        values.value(row).into()
     } else {
-        column.as_primitive::<Int8Type>().value(row).into()
+        column.as_primitive::<Int16Type>().value(row).into()
     };
     value.max(0) as u64
 }
@@ -262,11 +296,11 @@ impl Operator for TopN {
         &mut self,
         _port: usize,
         chunk: Chunk,
-        _ctx: &OperatorContext,
+        ctx: &OperatorContext,
         out: &mut Output,
     ) -> Result<()> {
         if chunk.rows > 0 {
-            self.on_rows(&chunk, out);
+            self.on_rows(&chunk, ctx.now_ms, out);
         }
         for mark in chunk.marks.iter().filter(|mark| mark.row as usize >= chunk.rows) {
             if self.plan.final_only && mark.watermark == WATERMARK_MAX {

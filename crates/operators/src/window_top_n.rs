@@ -37,7 +37,7 @@ impl WindowTopN {
             keys: Keys::new(&plan.ranks.keys, input),
             codec: whole_rows(input),
             order: SortKeys::new(&plan.ranks.order),
-            rows: RankedRows::new(job.key_groups),
+            rows: RankedRows::new(job.key_groups, 0),
             reached: SharedValue::new(WATERMARK_NONE),
             clock: WallClock::new(plan.zone),
             open: BTreeSet::new(),
@@ -88,7 +88,7 @@ impl WindowTopN {
             if self.rows.size(key) == 0 {
                 self.open.insert((end, key.into()));
             }
-            self.rows.insert(key, &sort_key, self.codec.encoded.key(row));
+            self.rows.insert(key, &sort_key, self.codec.encoded.key(row), 0);
             self.rows.trim(key, self.plan.ranks.end);
         }
         out.rows.absorbed += (chunk.rows - late.len()) as u64;

@@ -8,7 +8,9 @@ mod harness;
 
 use harness::{input, run};
 use tidemill_plan::Operator as Plan;
-use tidemill_plan::rank::{DeduplicatePlan, RankPlan, SortColumn, TimeSortPlan, TopNPlan, WindowTopNPlan};
+use tidemill_plan::rank::{
+    DeduplicatePlan, RankEnd, RankPlan, SortColumn, TimeSortPlan, TopNPlan, WindowTopNPlan,
+};
 use tidemill_types::{Field, Schema, TimeAttribute, TypeKind};
 
 fn ranks(start: u64, end: u64, rank: bool) -> RankPlan {
@@ -17,11 +19,11 @@ fn ranks(start: u64, end: u64, rank: bool) -> RankPlan {
 }
 
 fn top(ranks: RankPlan, retract: bool) -> Plan {
-    Plan::TopN(TopNPlan { ranks, retract, final_only: false })
+    Plan::TopN(TopNPlan { ranks, retract, final_only: false, inserts_only: false, ttl_ms: 0 })
 }
 
 fn dedup(time: TimeAttribute, keep_last: bool) -> Plan {
-    Plan::Deduplicate(DeduplicatePlan { keys: vec![0], time_column: 2, time, keep_last })
+    Plan::Deduplicate(DeduplicatePlan { keys: vec![0], time_column: 2, time, keep_last, ttl_ms: 0 })
 }
 
 #[test]
@@ -112,7 +114,7 @@ fn ranks_from_the_second_on_let_rows_in_from_both_sides() {
 fn the_last_rank_may_be_a_column() {
     let mut ranks = ranks(1, u64::MAX, false);
     ranks.keys = vec![2];
-    ranks.end_column = Some(1);
+    ranks.end_column = Some(RankEnd { column: 1, places: Vec::new() });
     ranks.order = vec![SortColumn { column: 0, descending: false, nulls_first: true }];
     run(
         top(ranks, false),
@@ -132,11 +134,111 @@ fn the_last_rank_may_be_a_column() {
 }
 
 #[test]
+fn a_column_may_let_no_row_in_or_more_than_are_gathered() {
+    let mut ranks = ranks(1, u64::MAX, false);
+    ranks.end_column = Some(RankEnd { column: 1, places: Vec::new() });
+    ranks.order = vec![SortColumn { column: 2, descending: false, nulls_first: true }];
+    let mut script = String::from("+I none 0 1\n => nothing\n +I a 1000 500\n => +I a 1000 500\n");
+    // Ninety-nine more are gathered, then only those that rank before the last.
+    (1..100).for_each(|i| script += &format!("+I a 1000 {}\n => +I a 1000 {0}\n", 500 + i));
+    script += "+I a 1000 900\n => nothing\n restart\n +I a 1000 499\n => +I a 1000 499\n";
+    run(top(ranks, false), input(), &script);
+}
+
+#[test]
+fn a_top_1_of_inserts_only_keeps_what_it_gave() {
+    let plan = TopNPlan {
+        ranks: ranks(1, 1, false),
+        retract: false,
+        final_only: false,
+        inserts_only: true,
+        ttl_ms: 0,
+    };
+    run(
+        Plan::TopN(plan),
+        input(),
+        "
+        +I a 5 1
+        +I a 5 2
+        +I a 4 3
+        => +I a 5 1
+        restart
+        +I a 6 4
+        => +I a 6 4
+        ",
+    );
+}
+
+#[test]
+fn rows_are_forgotten_when_their_time_to_live_is_over() {
+    let plan = |retract| TopNPlan {
+        ranks: ranks(1, 2, true),
+        retract,
+        final_only: false,
+        inserts_only: false,
+        ttl_ms: 10,
+    };
+    for retract in [false, true] {
+        run(
+            Plan::TopN(plan(retract)),
+            input(),
+            "
+            T 0
+            +I a 5 1
+            => +I a 5 1 1
+            T 9
+            +I a 3 2
+            => +I a 3 2 2
+            restart
+            T 10
+            +I a 1 3
+            => +I a 1 3 2
+            T 40
+            +I a 2 4
+            => +I a 2 4 1
+            ",
+        );
+    }
+}
+
+#[test]
+fn keys_are_forgotten_when_their_time_to_live_is_over() {
+    for (keep_last, again) in [(true, "=> -U a 2 10\n => +U a 3 10"), (false, "=> nothing")] {
+        let plan = DeduplicatePlan {
+            keys: vec![0],
+            time_column: 2,
+            time: TimeAttribute::Proctime,
+            keep_last,
+            ttl_ms: 10,
+        };
+        let refreshed = if keep_last { "=> -U a 1 10\n => +U a 2 10" } else { "=> nothing" };
+        let script = format!(
+            "
+            T 0
+            +I a 1 10
+            => +I a 1 10
+            T 5
+            +I a 2 10
+            {refreshed}
+            restart
+            T 9
+            +I a 3 10
+            {again}
+            T 30
+            +I a 4 10
+            => +I a 4 10
+            "
+        );
+        run(Plan::Deduplicate(plan), input(), &script);
+    }
+}
+
+#[test]
 fn batch_gives_the_final_ranks_in_order() {
     let mut all = ranks(1, u64::MAX, false);
     all.keys.clear();
     run(
-        Plan::TopN(TopNPlan { ranks: all, retract: false, final_only: true }),
+        Plan::TopN(TopNPlan { ranks: all, retract: false, final_only: true, inserts_only: false, ttl_ms: 0 }),
         input(),
         "
         +I a 5 1

@@ -23,6 +23,32 @@ pub struct UpdateBatch<'a> {
     pub filter: Option<&'a BooleanArray>,
 }
 
+/// One change of a group, or a look at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// This row of the arguments is added.
+    Add(u32),
+    /// This row of the arguments is taken back.
+    Take(u32),
+    /// The result is wanted.
+    Give,
+    /// The group starts anew.
+    Clear,
+}
+
+/// Changes of groups with looks at them in between, for one accumulator.
+#[derive(Debug, Clone, Copy)]
+pub struct Steps<'a> {
+    /// The group of each step.
+    pub slots: &'a [u32],
+    /// The steps in order.
+    pub steps: &'a [Step],
+    /// The arguments by row.
+    pub args: &'a [ArrayRef],
+    /// Rows that count; absent: all. Never holds NULLs.
+    pub filter: Option<&'a BooleanArray>,
+}
+
 /// How one bound aggregate keeps and changes its cells.
 pub trait Accumulator: Send + Sync {
     /// The cells of one group, in order. All start neutral.
@@ -37,6 +63,12 @@ pub trait Accumulator: Send + Sync {
 
     /// The results of these groups, in the return type.
     fn finish(&self, cells: &[Cells], slots: &[u32]) -> Result<ArrayRef>;
+
+    /// Does the steps in order and gives the result of each [`Step::Give`]; `None` if it can do no better than
+    /// [`Accumulator::update`] and [`Accumulator::finish`] row by row.
+    fn run(&self, _cells: &mut [Cells], _steps: &Steps<'_>) -> Result<Option<ArrayRef>> {
+        Ok(None)
+    }
 
     /// Whether rows may be taken back.
     fn retracts(&self) -> bool;

@@ -108,6 +108,14 @@ impl Operator {
             Operator::Deduplicate(plan) => format!("keep={},", if plan.keep_last { "last" } else { "first" }),
             Operator::TimeSort(plan) => format!("time=#{}, then=[{}],", plan.time_column, order(&plan.order)),
             Operator::MatchRecognize(plan) => format!("{plan},"),
+            Operator::Over(plan) => format!(
+                "{}, partition=[{}], order=[{}], {}, calls=[{}],",
+                plan.mode,
+                plan.keys.iter().map(|key| format!("#{key}")).collect::<Vec<_>>().join(", "),
+                order(&plan.order),
+                plan.frame,
+                plan.calls.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            ),
             Operator::Limit { offset, count } => format!("offset={offset}, count={count},"),
             Operator::Sink(sink) => match &sink.target {
                 SinkTarget::Table { table, connector, .. } => {
@@ -133,20 +141,24 @@ impl Operator {
                 format!("one cell row per key, {} ms after its last change", plan.ttl_ms)
             }
             Operator::TopN(plan) if plan.final_only => "all rows, until the end of input".into(),
-            Operator::TopN(plan) if plan.retract => "all rows of each key, until they are taken back".into(),
-            Operator::TopN(plan) if plan.ranks.end_column.is_some() => {
-                "all rows of each key, for ever".into()
+            Operator::TopN(plan) if plan.retract => {
+                format!("all rows of each key, until they are taken back{}", or_after(plan.ttl_ms))
             }
-            Operator::TopN(_) => "the rows up to the last rank of each key, for ever".into(),
+            Operator::TopN(plan) => {
+                format!("the rows up to the last rank of each key, {}", lifetime(plan.ttl_ms))
+            }
             Operator::WindowTopN(_) => {
                 "the rows up to the last rank of each window and key, until the watermark passes its end"
                     .into()
             }
             Operator::ChangelogNormalize { .. } => "the last row of each key, until it is deleted".into(),
-            Operator::Deduplicate(plan) if plan.keep_last => "the last row of each key, for ever".into(),
-            Operator::Deduplicate(_) => "each key, for ever".into(),
+            Operator::Deduplicate(plan) if plan.keep_last => {
+                format!("the last row of each key, {}", lifetime(plan.ttl_ms))
+            }
+            Operator::Deduplicate(plan) => format!("each key, {}", lifetime(plan.ttl_ms)),
             Operator::TimeSort(_) => "rows that the watermark has not passed".into(),
             Operator::MatchRecognize(plan) => plan.state_text(),
+            Operator::Over(plan) => plan.state(),
             Operator::Limit { .. } => "the number of rows seen".into(),
             Operator::SinkMaterialize { ttl_ms: 0, .. } => {
                 "all rows of each primary key, until they are taken back".into()
@@ -174,6 +186,20 @@ impl Operator {
             }
             _ => "none".into(),
         }
+    }
+}
+
+fn lifetime(ttl_ms: i64) -> String {
+    match ttl_ms {
+        0 => "for ever".into(),
+        ttl_ms => format!("{ttl_ms} ms after it was written"),
+    }
+}
+
+fn or_after(ttl_ms: i64) -> String {
+    match ttl_ms {
+        0 => String::new(),
+        ttl_ms => format!(" or {ttl_ms} ms after they were written"),
     }
 }
 

@@ -10,13 +10,16 @@ pub mod explain;
 pub mod expr;
 pub mod function;
 pub mod join;
+pub mod over;
 pub mod pattern;
 pub mod rank;
 mod stable_id;
 pub mod stream;
 pub mod window;
 
-pub use aggregate::{Accumulator, AggregateCall, AggregateFunction, BoundAggregate, UpdateBatch};
+pub use aggregate::{
+    Accumulator, AggregateCall, AggregateFunction, BoundAggregate, Step, Steps, UpdateBatch,
+};
 pub use datum::Datum;
 pub use eval::EvalContext;
 pub use expr::Expr;

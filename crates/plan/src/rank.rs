@@ -26,9 +26,35 @@ pub struct RankPlan {
     /// The last rank.
     pub end: u64,
     /// A column that holds the last rank in the first row of a partition.
-    pub end_column: Option<usize>,
+    pub end_column: Option<RankEnd>,
     /// Whether the rank is given behind the columns.
     pub rank: bool,
+}
+
+/// A last rank that is a column.
+///
+/// Flink keeps the column's place among all columns of the ranked table when it leaves out those that the query
+/// does not use, so that another column may decide; this is done alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RankEnd {
+    /// The column.
+    pub column: usize,
+    /// The place of each input column in the ranked table, as long as columns may still be left out; those that are
+    /// computed have none.
+    pub places: Vec<Option<usize>>,
+}
+
+impl RankEnd {
+    /// The column that decides if these columns are left; `None` if none of them is at its place.
+    pub fn decided_by(&self, left: &[usize]) -> Option<usize> {
+        let place_of = |column: usize| self.places.get(column).copied().flatten();
+        let Some(place) = place_of(self.column) else { return Some(self.column) };
+        let mut stored: Vec<(usize, usize)> =
+            left.iter().filter_map(|&column| Some((place_of(column)?, column))).collect();
+        stored.sort_unstable();
+        stored.dedup_by_key(|(place, _)| *place);
+        stored.get(place).map(|(_, column)| *column)
+    }
 }
 
 /// Top-N that is kept up to date.
@@ -40,6 +66,11 @@ pub struct TopNPlan {
     pub retract: bool,
     /// Batch: only the final rows, in order, as inserts, at the end of input.
     pub final_only: bool,
+    /// Whether rows that are pushed out are not taken back. Flink takes a Top-1 without rank for a deduplication
+    /// that keeps the first row, whatever it is ordered by, and lets it give inserts only.
+    pub inserts_only: bool,
+    /// `table.exec.state.ttl`; 0: for ever.
+    pub ttl_ms: i64,
 }
 
 /// Top-N of each window, given once at its end.
@@ -68,6 +99,8 @@ pub struct DeduplicatePlan {
     pub time: TimeAttribute,
     /// Whether the last row is kept, not the first.
     pub keep_last: bool,
+    /// `table.exec.state.ttl`; 0: for ever.
+    pub ttl_ms: i64,
 }
 
 /// Rows in the order of event time, released by the watermark.
@@ -82,8 +115,8 @@ pub struct TimeSortPlan {
 impl RankPlan {
     /// The ranks as text.
     pub fn text(&self) -> String {
-        match (self.end_column, self.end) {
-            (Some(column), _) => format!("ranks={}..=#{column}", self.start),
+        match (&self.end_column, self.end) {
+            (Some(end), _) => format!("ranks={}..=#{}", self.start, end.column),
             (None, u64::MAX) => format!("ranks={}..", self.start),
             (None, end) => format!("ranks={}..={end}", self.start),
         }

@@ -4,6 +4,7 @@
 //! schema of the input node.
 
 use crate::join::{IntervalJoinPlan, JoinPlan, TemporalJoinPlan, WindowJoinPlan};
+use crate::over::OverPlan;
 use crate::pattern::MatchRecognizePlan;
 use crate::rank::{DeduplicatePlan, TimeSortPlan, TopNPlan, WindowTopNPlan};
 use crate::{AggregateCall, Expr, WindowProperty, WindowSpec};
@@ -182,6 +183,8 @@ pub enum Operator {
     TimeSort(TimeSortPlan),
     /// Finds a pattern in the ordered rows of each partition. Gives the partition columns, then the measures.
     MatchRecognize(Box<MatchRecognizePlan>),
+    /// Computes functions over the rows around each row. Gives the columns, then the results.
+    Over(OverPlan),
     /// Lets the first rows through.
     Limit {
         /// How many rows are skipped first.
@@ -430,6 +433,7 @@ impl Operator {
             Operator::ChangelogNormalize { .. } => "changelog normalize",
             Operator::TimeSort(_) => "time-sort",
             Operator::MatchRecognize(_) => "match-recognize",
+            Operator::Over(_) => "over",
             Operator::Limit { .. } => "limit",
             Operator::Sink(_) => "sink",
         }

@@ -41,6 +41,41 @@ fn a_condition_on_the_rank_chooses_the_operator() {
         (ranked("id", by_time, "rn = 1"), "keep=first, columns=[id, k, ts *ROWTIME*], changelog=[I]"),
         (ranked("id", "PARTITION BY k ORDER BY p DESC", "rn <= 1"), "keep=last"),
         (ranked("id", by_time, "rn <= 2"), "top-n"),
+        // A Top-1 without rank gives inserts only, as Flink has it, unless it keeps the last by one column.
+        (
+            ranked("id", "PARTITION BY k ORDER BY v DESC, id", "rn = 1"),
+            "ranks=1..=1, order=[#2 DESC NULLS LAST, #0 ASC NULLS FIRST], columns=[id, k, v], changelog=[I],",
+        ),
+        (ranked("id", "PARTITION BY k ORDER BY v", "rn = 1"), "columns=[id, k, v], changelog=[I],"),
+        (ranked("id", by_value, "rn = 1"), "columns=[id, k, v], changelog=[I,UB,UA,D],"),
+        (
+            format!(
+                "SET 'table.exec.mini-batch.enabled' = 'true'; SET 'table.exec.mini-batch.allow-latency' = '1 s'; \
+                 SET 'table.exec.mini-batch.size' = '10'; {}",
+                ranked("id", "PARTITION BY k ORDER BY v", "rn = 1")
+            ),
+            "columns=[id, k, v], changelog=[I,UB,UA,D],",
+        ),
+        // Flink takes `<` and `=` of a column for the last rank too.
+        (ranked("k", by_value, "rn < id"), "ranks=1..=#0"),
+        (ranked("v", "PARTITION BY v ORDER BY v", "rn = id"), "ranks=1..=#0"),
+        (
+            "SELECT n FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY n ORDER BY n) AS rn FROM \
+             (SELECT id, v AS n, k, CAST(v AS INT) AS m FROM t)) WHERE rn <= m;"
+                .into(),
+            "top-n",
+        ),
+        (
+            format!("SET 'table.exec.state.ttl' = '2 s'; {}", ranked("id", by_value, "rn <= 3")),
+            "state=the rows up to the last rank of each key, 2000 ms after it was written",
+        ),
+        (
+            format!(
+                "SET 'table.exec.state.ttl' = '2 s'; {}",
+                ranked("id", "PARTITION BY k ORDER BY p", "rn = 1")
+            ),
+            "state=each key, 2000 ms after it was written",
+        ),
         ("SELECT id FROM t ORDER BY ts, v;".into(), "time-sort"),
         ("SELECT id FROM t ORDER BY v LIMIT 3 OFFSET 2;".into(), "ranks=3..=5"),
         ("SELECT id FROM t LIMIT 3;".into(), "offset=0, count=3"),
@@ -81,15 +116,22 @@ fn what_streaming_can_not_rank_or_sort_is_refused() {
             "RANK() on streaming table is not supported currently",
         ),
         (
-            "SELECT id, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v) FROM t;",
-            "ROW_NUMBER() without a condition on its upper end",
+            "SELECT id, ROW_NUMBER() OVER (PARTITION BY k) FROM t;",
+            "The window can only be ordered by a single time column.",
         ),
-        ("SELECT id, ROW_NUMBER() OVER (PARTITION BY k) FROM t;", "needs an ORDER BY in its OVER clause"),
         (
-            "SELECT id, ROW_NUMBER() OVER (ORDER BY v) AS a, ROW_NUMBER() OVER (ORDER BY k) AS b FROM t;",
-            "over aggregates must be computed on the same window",
+            "SELECT id FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY v) AS rn FROM t) WHERE rn >= 2;",
+            "Rank end is not specified.",
         ),
-        ("SELECT SUM(v) OVER (PARTITION BY k ORDER BY ts) FROM t;", "SUM() with OVER is not supported"),
+        (
+            "SELECT id FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY v) AS rn FROM t) WHERE rn < 1;",
+            "Rank end should not less than zero",
+        ),
+        // All ranks in descending order would be an OVER that streaming does not have.
+        (
+            "SELECT id FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY v DESC) AS rn FROM t) WHERE rn * 2 < 5;",
+            "The window can only be ordered in ASCENDING mode.",
+        ),
     ];
     for (text, expected) in cases {
         let error = plan(text).expect_err(text);

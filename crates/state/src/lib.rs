@@ -3,7 +3,7 @@
 //!
 //! Five kinds: value tables ([`GroupTable`], with panes [`PanedTable`], with one value per task
 //! [`SharedValue`]), the [`OrderedTable`], the [`TimedTable`], the [`JoinTable`] and [`Timers`]; besides them the
-//! [`MatchTable`] of partial matches and [`WaitingRows`] of whole rows in columns.
+//! [`MatchTable`] of partial matches, the [`FrameTable`] and [`WaitingRows`] of whole rows in columns.
 //! Where snapshots of a whole job live is [`checkpoint`]'s business.
 //! Keys that do not fit into memory are moved to disk by their table; see [`spill`].
 //! Invariant: nothing here knows an operator; only `checkpoint` and `spill` do I/O, only `checkpoint` is handed a
@@ -13,6 +13,7 @@
 mod agenda;
 pub mod checkpoint;
 pub mod counted_sets;
+pub mod frame_table;
 pub mod group_table;
 pub mod join_table;
 pub mod key_index;
@@ -33,6 +34,7 @@ mod tracking;
 pub mod waiting_rows;
 
 pub use counted_sets::CountedSets;
+pub use frame_table::FrameTable;
 pub use group_table::GroupTable;
 pub use join_table::JoinTable;
 pub use key_index::KeyIndex;

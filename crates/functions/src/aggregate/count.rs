@@ -1,12 +1,12 @@
 //! COUNT(*) and COUNT(x).
 
-use super::rows::{for_rows, for_values, foreign_cells, slots_only};
+use super::rows::{Event, Given, for_rows, for_steps, for_values, foreign_cells, slots_only};
 use super::types_of;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int64Array};
 use std::sync::Arc;
-use tidemill_plan::{Accumulator, BindCall, BoundAggregate, UpdateBatch};
+use tidemill_plan::{Accumulator, BindCall, BoundAggregate, Steps, UpdateBatch};
 use tidemill_types::{CellKind, Cells, Error, Result, TypeKind};
 
 pub(super) fn bind(call: &BindCall<'_>, _retract: bool) -> Result<BoundAggregate> {
@@ -69,6 +69,17 @@ impl Accumulator for Count {
     fn finish(&self, cells: &[Cells], slots: &[u32]) -> Result<ArrayRef> {
         let counts = counts(cells);
         Ok(Arc::new(Int64Array::from_iter_values(slots.iter().map(|&slot| counts[slot as usize]))))
+    }
+
+    fn run(&self, cells: &mut [Cells], steps: &Steps<'_>) -> Result<Option<ArrayRef>> {
+        let counts = counts_mut(cells);
+        let mut given = Given::new(steps);
+        for_steps(steps, steps.args.first().map(AsRef::as_ref), |slot, event| match event {
+            Event::Change(_, sign) => counts[slot] += sign,
+            Event::Give => given.push(counts[slot], true),
+            Event::Clear => counts[slot] = 0,
+        });
+        Ok(Some(Arc::new(Int64Array::from(given.values))))
     }
 
     fn retracts(&self) -> bool {

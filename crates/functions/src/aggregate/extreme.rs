@@ -4,8 +4,8 @@
 //! are in the order of their encoding, which is the order of the values.
 
 use super::rows::{
-    Lanes, decimal_column, encoded_column, float_column, for_rows, for_values, foreign_cells, integer_column,
-    set_bytes, slots_only,
+    ENCODED_NULL, Event, Given, Lanes, decimal_column, encoded_column, float_column, for_rows, for_steps,
+    for_values, foreign_cells, integer_column, set_bytes, slots_only,
 };
 use super::{only_argument, wrong_type};
 use arrow_array::cast::AsArray;
@@ -13,7 +13,7 @@ use arrow_array::types::{Decimal128Type, Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, StringViewArray};
 use arrow_buffer::NullBuffer;
 use std::sync::Arc;
-use tidemill_plan::{Accumulator, BindCall, BoundAggregate, UpdateBatch};
+use tidemill_plan::{Accumulator, BindCall, BoundAggregate, Steps, UpdateBatch};
 use tidemill_types::arrow_type::is_wide;
 use tidemill_types::cells::{Multiset, multiset_entries};
 use tidemill_types::{CellKind, Cells, DataType, EncodedKeys, KeyEncoder, Result, TypeKind};
@@ -84,6 +84,22 @@ impl<const MAX: bool> Extreme<MAX> {
     }
 }
 
+/// Runs over values of one cell kind; rows are only added.
+fn run_over<const MAX: bool, V: PartialOrd + Copy + Default>(
+    held: &mut [V],
+    seen: &mut [i64],
+    steps: &Steps<'_>,
+    value: impl Fn(usize) -> V,
+) -> Given<V> {
+    let mut given = Given::new(steps);
+    for_steps(steps, Some(&steps.args[0]), |slot, event| match event {
+        Event::Change(row, _) => keep::<MAX, V>(held, seen, slot, value(row)),
+        Event::Give => given.push(held[slot], seen[slot] != 0),
+        Event::Clear => (held[slot], seen[slot]) = (V::default(), 0),
+    });
+    given
+}
+
 impl<const MAX: bool> Accumulator for Extreme<MAX> {
     fn cells(&self) -> Vec<CellKind> {
         let value = match self.returns.kind {
@@ -151,6 +167,40 @@ impl<const MAX: bool> Accumulator for Extreme<MAX> {
             Cells::F64(held) => float_column(&self.returns, at.map(|i| held[i]).collect(), nulls),
             _ => foreign_cells(cells),
         })
+    }
+
+    fn run(&self, cells: &mut [Cells], steps: &Steps<'_>) -> Result<Option<ArrayRef>> {
+        let lanes = Lanes::of(&steps.args[0]);
+        Ok(Some(match cells {
+            [Cells::I64(held), Cells::I64(seen)] => {
+                let mut given = match lanes {
+                    Lanes::I8(v) => run_over::<MAX, i64>(held, seen, steps, |row| v[row].into()),
+                    Lanes::I16(v) => run_over::<MAX, i64>(held, seen, steps, |row| v[row].into()),
+                    Lanes::I32(v) => run_over::<MAX, i64>(held, seen, steps, |row| v[row].into()),
+                    Lanes::I64(v) => run_over::<MAX, i64>(held, seen, steps, |row| v[row]),
+                    Lanes::Bool(v) => run_over::<MAX, i64>(held, seen, steps, |row| v.value(row).into()),
+                    _ => return Ok(None),
+                };
+                let nulls = given.nulls();
+                integer_column(&self.returns, given.values, nulls)
+            }
+            [Cells::F64(held), Cells::I64(seen)] => {
+                let mut given = match lanes {
+                    Lanes::F32(v) => run_over::<MAX, f64>(held, seen, steps, |row| v[row].into()),
+                    Lanes::F64(v) => run_over::<MAX, f64>(held, seen, steps, |row| v[row]),
+                    _ => return Ok(None),
+                };
+                let nulls = given.nulls();
+                float_column(&self.returns, given.values, nulls)
+            }
+            [Cells::I128(held), Cells::I64(seen)] => {
+                let Lanes::I128(v) = lanes else { return Ok(None) };
+                let mut given = run_over::<MAX, i128>(held, seen, steps, |row| v[row]);
+                let nulls = given.nulls();
+                decimal_column(&self.returns, given.values, nulls)
+            }
+            other => foreign_cells(other),
+        }))
     }
 
     fn retracts(&self) -> bool {
@@ -269,6 +319,22 @@ impl<const MAX: bool> Accumulator for Counted<MAX> {
     fn finish(&self, cells: &[Cells], slots: &[u32]) -> Result<ArrayRef> {
         let [Cells::Multiset(held)] = cells else { foreign_cells(cells) };
         Ok(encoded_column(&self.returns, slots.iter().map(|&slot| Self::extreme(&held[slot as usize]))))
+    }
+
+    fn run(&self, cells: &mut [Cells], steps: &Steps<'_>) -> Result<Option<ArrayRef>> {
+        let [Cells::Multiset(held)] = cells else { foreign_cells(cells) };
+        let mut encoded = EncodedKeys::default();
+        KeyEncoder::encode_one(&steps.args[0], &mut encoded);
+        let mut given = EncodedKeys::default();
+        for_steps(steps, Some(&steps.args[0]), |slot, event| match event {
+            Event::Change(row, sign) => count_value(&mut held[slot], encoded.key(row), sign),
+            Event::Give => {
+                given.bytes.extend_from_slice(Self::extreme(&held[slot]).unwrap_or(ENCODED_NULL));
+                given.ends.push(given.bytes.len() as u32);
+            }
+            Event::Clear => held[slot].clear(),
+        });
+        Ok(Some(encoded_column(&self.returns, given.iter().map(Some))))
     }
 
     fn retracts(&self) -> bool {

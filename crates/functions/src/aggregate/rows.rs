@@ -6,16 +6,16 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray};
-use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use arrow_buffer::{BooleanBuffer, NullBuffer, NullBufferBuilder, ScalarBuffer};
 use arrow_schema::{DataType as Arrow, IntervalUnit, TimeUnit};
 use std::sync::Arc;
-use tidemill_plan::UpdateBatch;
+use tidemill_plan::{Step, Steps, UpdateBatch};
 use tidemill_types::arrow_type::arrow_type;
 use tidemill_types::key::decode;
 use tidemill_types::{Cells, DataType};
 
 /// How an accumulator's encoded values say NULL.
-const ENCODED_NULL: &[u8] = &[0];
+pub(super) const ENCODED_NULL: &[u8] = &[0];
 
 /// Calls `each(row, slot, sign)` for the rows that the filter keeps and whose `value` is not NULL.
 #[inline]
@@ -44,6 +44,58 @@ pub(super) fn for_rows(
         (Some(keep), Some(kinds)) => {
             keep.set_indices().for_each(|row| each(row, slots[row] as usize, kinds[row].sign()));
         }
+    }
+}
+
+/// What a step means to an accumulator.
+pub(super) enum Event {
+    /// This row is added (sign 1) or taken back (sign -1).
+    Change(usize, i64),
+    /// The result is wanted.
+    Give,
+    /// The group starts anew.
+    Clear,
+}
+
+/// Calls `each(slot, event)` for the steps in order, without those of rows that the filter drops or whose
+/// `value` is NULL.
+#[inline]
+pub(super) fn for_steps(steps: &Steps<'_>, value: Option<&dyn Array>, mut each: impl FnMut(usize, Event)) {
+    let nulls = value.and_then(|value| value.logical_nulls()).filter(|nulls| nulls.null_count() > 0);
+    let keep = counting_rows(steps.filter, nulls.as_ref());
+    let counts = |row: u32| keep.as_ref().is_none_or(|keep| keep.value(row as usize));
+    for (&slot, &step) in steps.slots.iter().zip(steps.steps) {
+        let slot = slot as usize;
+        match step {
+            Step::Add(row) if counts(row) => each(slot, Event::Change(row as usize, 1)),
+            Step::Take(row) if counts(row) => each(slot, Event::Change(row as usize, -1)),
+            Step::Add(_) | Step::Take(_) => {}
+            Step::Give => each(slot, Event::Give),
+            Step::Clear => each(slot, Event::Clear),
+        }
+    }
+}
+
+/// Results as they are given.
+pub(super) struct Given<V> {
+    pub(super) values: Vec<V>,
+    present: NullBufferBuilder,
+}
+
+impl<V> Given<V> {
+    pub(super) fn new(steps: &Steps<'_>) -> Self {
+        let count = steps.steps.iter().filter(|step| **step == Step::Give).count();
+        Given { values: Vec::with_capacity(count), present: NullBufferBuilder::new(count) }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, value: V, present: bool) {
+        self.values.push(value);
+        self.present.append(present);
+    }
+
+    pub(super) fn nulls(&mut self) -> Option<NullBuffer> {
+        self.present.finish()
     }
 }
 

@@ -4,7 +4,8 @@
 //! of FLOATs is kept as FLOAT, rounded at each step, but their average is taken over a DOUBLE.
 
 use super::rows::{
-    Lanes, decimal_column, float_column, for_rows, for_values, foreign_cells, integer_column, slots_only,
+    Event, Given, Lanes, decimal_column, float_column, for_rows, for_steps, for_values, foreign_cells,
+    integer_column, slots_only,
 };
 use super::{only_argument, wrong_type};
 use arrow_array::ArrayRef;
@@ -12,7 +13,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float64Type, Int64Type};
 use arrow_buffer::NullBuffer;
 use std::sync::Arc;
-use tidemill_plan::{Accumulator, BindCall, BoundAggregate, UpdateBatch};
+use tidemill_plan::{Accumulator, BindCall, BoundAggregate, Steps, UpdateBatch};
 use tidemill_types::data_type::DECIMAL_PRECISION_MAX;
 use tidemill_types::{CellKind, Cells, DataType, Result, TypeKind};
 
@@ -96,6 +97,34 @@ impl IntegerSum {
         });
     }
 
+    /// Groups without a value are NULL; any divisor but 0 does for them.
+    #[inline]
+    fn result(&self, sum: i64, count: i64) -> i64 {
+        match self.average {
+            false => sum,
+            true => sum.wrapping_div(if count == 0 { 1 } else { count }),
+        }
+    }
+
+    fn run_over<V: Copy + Into<i64>>(
+        &self,
+        cells: &mut [Cells],
+        steps: &Steps<'_>,
+        value: &[V],
+    ) -> Given<i64> {
+        let [Cells::I64(sums), Cells::I64(counts)] = cells else { foreign_cells(cells) };
+        let mut given = Given::new(steps);
+        for_steps(steps, Some(&steps.args[0]), |slot, event| match event {
+            Event::Change(row, sign) => {
+                sums[slot] = sums[slot].wrapping_add(value[row].into().wrapping_mul(sign));
+                counts[slot] += sign;
+            }
+            Event::Give => given.push(self.result(sums[slot], counts[slot]), counts[slot] != 0),
+            Event::Clear => (sums[slot], counts[slot]) = (0, 0),
+        });
+        given
+    }
+
     fn add_partial(cells: &mut [Cells], slots: &[u32], partial: &[ArrayRef], sign: i64) {
         let [Cells::I64(sums), Cells::I64(counts)] = cells else { foreign_cells(cells) };
         let more_sums = partial[0].as_primitive::<Int64Type>().values();
@@ -131,12 +160,20 @@ impl Accumulator for IntegerSum {
     fn finish(&self, cells: &[Cells], slots: &[u32]) -> Result<ArrayRef> {
         let [Cells::I64(sums), Cells::I64(counts)] = cells else { foreign_cells(cells) };
         let at = slots.iter().map(|&slot| slot as usize);
-        let values = match self.average {
-            false => at.map(|i| sums[i]).collect(),
-            // Groups without a value are NULL; any divisor but 0 does for them.
-            true => at.map(|i| sums[i].wrapping_div(if counts[i] == 0 { 1 } else { counts[i] })).collect(),
-        };
+        let values = at.map(|i| self.result(sums[i], counts[i])).collect();
         Ok(integer_column(&self.returns, values, counted(counts, slots)))
+    }
+
+    fn run(&self, cells: &mut [Cells], steps: &Steps<'_>) -> Result<Option<ArrayRef>> {
+        let mut given = match Lanes::of(&steps.args[0]) {
+            Lanes::I8(values) => self.run_over(cells, steps, values),
+            Lanes::I16(values) => self.run_over(cells, steps, values),
+            Lanes::I32(values) => self.run_over(cells, steps, values),
+            Lanes::I64(values) => self.run_over(cells, steps, values),
+            _ => unreachable!("a sum of integers was bound to integers"),
+        };
+        let nulls = given.nulls();
+        Ok(Some(integer_column(&self.returns, given.values, nulls)))
     }
 
     fn retracts(&self) -> bool {
@@ -226,6 +263,28 @@ impl Accumulator for DecimalSum {
         Ok(decimal_column(&self.returns, values, Some(nulls)))
     }
 
+    fn run(&self, cells: &mut [Cells], steps: &Steps<'_>) -> Result<Option<ArrayRef>> {
+        let [Cells::I128(sums), Cells::I64(counts)] = cells else { foreign_cells(cells) };
+        let Lanes::I128(values) = Lanes::of(&steps.args[0]) else {
+            unreachable!("a sum of decimals was bound to decimals")
+        };
+        let mut given = Given::new(steps);
+        for_steps(steps, Some(&steps.args[0]), |slot, event| match event {
+            Event::Change(row, sign) => {
+                let value = if sign > 0 { values[row] } else { -values[row] };
+                sums[slot] = sums[slot].wrapping_add(value);
+                counts[slot] += sign;
+            }
+            Event::Give => {
+                let result = self.result(sums[slot], counts[slot]);
+                given.push(result.unwrap_or_default(), result.is_some());
+            }
+            Event::Clear => (sums[slot], counts[slot]) = (0, 0),
+        });
+        let nulls = given.nulls();
+        Ok(Some(decimal_column(&self.returns, given.values, nulls)))
+    }
+
     fn retracts(&self) -> bool {
         true
     }
@@ -260,6 +319,31 @@ impl FloatSum {
             sums[slot] = sum(sums[slot], if sign > 0 { value(row) } else { -value(row) });
             counts[slot] += sign;
         });
+    }
+}
+
+impl FloatSum {
+    fn run_over(
+        &self,
+        cells: &mut [Cells],
+        steps: &Steps<'_>,
+        value: impl Fn(usize) -> f64,
+        sum: impl Fn(f64, f64) -> f64,
+    ) -> Given<f64> {
+        let [Cells::F64(sums), Cells::I64(counts)] = cells else { foreign_cells(cells) };
+        let mut given = Given::new(steps);
+        for_steps(steps, Some(&steps.args[0]), |slot, event| match event {
+            Event::Change(row, sign) => {
+                sums[slot] = sum(sums[slot], if sign > 0 { value(row) } else { -value(row) });
+                counts[slot] += sign;
+            }
+            Event::Give => {
+                let divisor = if self.average { counts[slot] as f64 } else { 1.0 };
+                given.push(sums[slot] / divisor, counts[slot] != 0);
+            }
+            Event::Clear => (sums[slot], counts[slot]) = (0.0, 0),
+        });
+        given
     }
 }
 
@@ -306,6 +390,21 @@ impl Accumulator for FloatSum {
             true => at.map(|i| sums[i] / counts[i] as f64).collect(),
         };
         Ok(float_column(&self.returns, values, counted(counts, slots)))
+    }
+
+    fn run(&self, cells: &mut [Cells], steps: &Steps<'_>) -> Result<Option<ArrayRef>> {
+        let mut given = match (Lanes::of(&steps.args[0]), self.single) {
+            (Lanes::F64(values), _) => self.run_over(cells, steps, |row| values[row], |a, b| a + b),
+            (Lanes::F32(values), true) => {
+                self.run_over(cells, steps, |row| f64::from(values[row]), single_sum)
+            }
+            (Lanes::F32(values), false) => {
+                self.run_over(cells, steps, |row| f64::from(values[row]), |a, b| a + b)
+            }
+            _ => unreachable!("a sum of floats was bound to floats"),
+        };
+        let nulls = given.nulls();
+        Ok(Some(float_column(&self.returns, given.values, nulls)))
     }
 
     fn retracts(&self) -> bool {

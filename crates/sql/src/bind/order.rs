@@ -134,7 +134,9 @@ impl Binder<'_> {
         let retract = !self.plan.nodes[relation.node].changelog.append_only();
         let ranks = RankPlan { keys: Vec::new(), order, start, end, end_column: None, rank: false };
         let changelog = if batch { ChangelogMode::APPEND } else { ChangelogMode::RETRACT };
-        self.push_single(Operator::TopN(TopNPlan { ranks, retract, final_only: batch }), relation, changelog)
+        let ttl_ms = self.session.settings.duration_ms("table.exec.state.ttl");
+        let plan = TopNPlan { ranks, retract, final_only: batch, inserts_only: false, ttl_ms };
+        self.push_single(Operator::TopN(plan), relation, changelog)
     }
 
     /// Adds an operator that gets all rows in one task and passes them on.

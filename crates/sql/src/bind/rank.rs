@@ -1,21 +1,23 @@
 //! ROW_NUMBER() OVER (..) with a condition on it: Top-N, deduplication and window Top-N.
 //!
-//! A SELECT with ROW_NUMBER binds to a Top-N of all ranks below a projection. A condition on the rank, in the
-//! WHERE of the query around it or in QUALIFY, narrows the ranks: a Top-N of these ranks is put beside the
-//! first, which is dropped with all that reaches no sink. In streaming, one of all ranks that does reach a
-//! sink is refused.
+//! A SELECT with ROW_NUMBER binds to an OVER below a projection. A condition on the rank, in the WHERE of the query
+//! around it or in QUALIFY, narrows the ranks: a Top-N of these ranks is put beside the OVER, which is dropped with
+//! all that reaches no sink. An OVER that streaming does not have is refused only if it reaches a sink.
 
-use super::columns::any_call;
+use super::columns::parts;
 use super::expr::{Env, junction};
 use super::fingerprint::fingerprint;
 use super::literal::bigint;
+use super::over::has_over;
 use super::scope::Scope;
 use super::select::{Item, ItemSource};
 use super::{Binder, Bound, NodeTraits, Relation, RelationColumn, Windowing, unsupported};
-use crate::ast::{self, BinaryOp, ExprKind, FunctionCall, Literal, OrderItem, Over, Select, SelectItem};
+use crate::ast::{self, BinaryOp, ExprKind, FunctionCall, Literal, OrderItem, Select, SelectItem};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
-use tidemill_plan::rank::{DeduplicatePlan, RankPlan, SortColumn, TopNPlan, WindowTopNPlan};
+use crate::unparse::unparse_expr;
+use tidemill_plan::over::{OverCall, OverFrame, RankFunction};
+use tidemill_plan::rank::{DeduplicatePlan, RankEnd, RankPlan, SortColumn, TopNPlan, WindowTopNPlan};
 use tidemill_plan::{ChangelogMode, Exchange, Expr, Input, NodeId, Operator};
 use tidemill_types::{Field, Schema, TimeAttribute, TypeKind};
 
@@ -33,6 +35,10 @@ pub(crate) struct Ranked {
     /// The column of the projection that is the rank.
     column: usize,
     span: Span,
+    /// The place of each input column among the columns of FROM.
+    places: Vec<Option<usize>>,
+    /// Why all ranks can't be had.
+    refusal: Option<Diagnostic>,
 }
 
 /// A condition on a rank.
@@ -44,26 +50,78 @@ enum RankBound {
 }
 
 impl Binder<'_> {
-    /// Binds a SELECT with calls that have an OVER clause; `None` if there are none.
-    pub(crate) fn bind_ranked(&mut self, select: &Select) -> Bound<Option<Relation>> {
-        let over = |expr: &ast::Expr| any_call(expr, &|call| call.over.is_some());
-        let in_items = |item: &SelectItem| matches!(item, SelectItem::Expr { expr, .. } if over(expr));
-        if !select.items.iter().any(in_items) && !select.qualify.as_ref().is_some_and(over) {
+    /// Binds a SELECT whose only calls with an OVER clause are ROW_NUMBER over one window, as columns by themselves
+    /// or in comparisons of QUALIFY; else `None`.
+    pub(super) fn bind_ranked(&mut self, select: &Select) -> Bound<Option<Relation>> {
+        if select.distinct || !self.only_ranks(select)? {
             return Ok(None);
-        }
-        if select.distinct {
-            return Err(unsupported(select.span, "DISTINCT beside an OVER clause"));
         }
         let (input, filter) = self.bind_source(select)?;
         let scope = Scope::of(&input);
         let items = self.expand_items(&select.items, scope)?;
         let (plain, calls) = self.split_ranks(&items, select)?;
         let aggregated = select.group_by.is_some() || select.having.is_some() || self.has_aggregate(&plain);
-        let relation = match aggregated {
-            true => self.bind_aggregation(select, &input, filter, &plain)?,
-            false => self.bind_projection(input, filter, &plain)?,
+        let (relation, places) = match aggregated {
+            true => (self.bind_aggregation(select, &input, filter, &plain)?, Vec::new()),
+            false => {
+                let source = input.node;
+                let relation = self.bind_projection(input, filter, &plain)?;
+                let places = self.source_places(&relation, source);
+                (relation, places)
+            }
         };
-        self.rank(relation, &items, plain.len(), &calls, select).map(Some)
+        self.rank(relation, &items, plain.len(), &calls, (places, select)).map(Some)
+    }
+
+    fn only_ranks(&self, select: &Select) -> Bound<bool> {
+        let mut calls: Vec<&FunctionCall> = Vec::new();
+        for item in &select.items {
+            let SelectItem::Expr { expr, .. } = item else { continue };
+            match over_call(expr) {
+                Some(call) => calls.push(call),
+                None if has_over(expr) => return Ok(false),
+                None => {}
+            }
+        }
+        if let Some(qualify) = &select.qualify {
+            let known = calls.len();
+            over_calls(qualify, &mut calls);
+            if calls.len() - known != over_count(qualify) {
+                return Ok(false);
+            }
+        }
+        let mut windows = Vec::new();
+        for call in &calls {
+            if !call.name.last().value.eq_ignore_ascii_case("ROW_NUMBER") {
+                return Ok(false);
+            }
+            let window = self.resolve_window(call, select)?;
+            if window.order_by.is_empty() || window.frame.is_some() {
+                return Ok(false);
+            }
+            let keys: Vec<String> = window.partition_by.iter().map(unparse_expr).collect();
+            let order: Vec<_> = window
+                .order_by
+                .iter()
+                .map(|item| (unparse_expr(&item.expr), item.descending, item.nulls_first))
+                .collect();
+            windows.push((keys, order));
+        }
+        Ok(!calls.is_empty() && windows.iter().all(|window| *window == windows[0]))
+    }
+
+    /// The place of each column among those of the node it comes from; none for those that are computed.
+    fn source_places(&self, relation: &Relation, source: NodeId) -> Vec<Option<usize>> {
+        match &self.plan.nodes[relation.node].operator {
+            Operator::Calc { project, .. } if relation.node != source => project
+                .iter()
+                .map(|expr| match expr {
+                    Expr::Column { index, .. } => Some(*index),
+                    _ => None,
+                })
+                .collect(),
+            _ => (0..relation.columns.len()).map(Some).collect(),
+        }
     }
 
     /// The items that are no ranks, with what the windows need behind them; and the windows.
@@ -79,7 +137,7 @@ impl Binder<'_> {
             over_calls(qualify, &mut calls);
         }
         for call in calls {
-            let window = self.rank_window(call, select)?;
+            let window = self.resolve_window(call, select)?;
             let exprs = window.partition_by.iter().chain(window.order_by.iter().map(|item| &item.expr));
             for expr in exprs {
                 plain.push(Item {
@@ -87,44 +145,9 @@ impl Binder<'_> {
                     source: ItemSource::Expr(expr.clone()),
                 });
             }
-            windows.push((window.clone(), call.span));
+            windows.push((window, call.span));
         }
         Ok((plain, windows))
-    }
-
-    /// The window of a call, which must be ROW_NUMBER.
-    fn rank_window<'s>(&self, call: &'s FunctionCall, select: &'s Select) -> Bound<&'s ast::WindowSpec> {
-        let name = call.name.last().value.to_uppercase();
-        match name.as_str() {
-            "ROW_NUMBER" => {}
-            "RANK" | "DENSE_RANK" if !self.session.info().batch => {
-                return Err(Diagnostic::new(
-                    call.span,
-                    format!("{name}() on streaming table is not supported currently"),
-                )
-                .with_hint("ROW_NUMBER() ranks rows in streaming"));
-            }
-            _ => return Err(unsupported(call.span, &format!("{name}() with OVER"))),
-        }
-        let window = match &call.over {
-            Some(Over::Spec(window)) => window,
-            Some(Over::Named(name)) => {
-                let named = select.windows.iter().find(|window| window.name.value == name.value);
-                &named
-                    .ok_or_else(|| {
-                        Diagnostic::new(name.span, format!("there is no window '{}'", name.value))
-                    })?
-                    .spec
-            }
-            None => return Err(Diagnostic::new(call.span, format!("{name}() needs an OVER clause"))),
-        };
-        if window.base.is_some() || window.frame.is_some() {
-            return Err(unsupported(window.span, "a named base or a frame in the window of ROW_NUMBER"));
-        }
-        if window.order_by.is_empty() {
-            return Err(Diagnostic::new(window.span, "ROW_NUMBER() needs an ORDER BY in its OVER clause"));
-        }
-        Ok(window)
     }
 
     /// Ranks rows whose last columns are the keys of the windows.
@@ -134,7 +157,7 @@ impl Binder<'_> {
         items: &[Item],
         width: usize,
         windows: &[(ast::WindowSpec, Span)],
-        select: &Select,
+        (source_places, select): (Vec<Option<usize>>, &Select),
     ) -> Bound<Relation> {
         let key_count: usize = windows.iter().map(|(w, _)| w.partition_by.len() + w.order_by.len()).sum();
         let places = self.first_places(&input);
@@ -162,7 +185,17 @@ impl Binder<'_> {
         let (keys, order) = found.expect("a ranked SELECT has a window");
         let ranks = RankPlan { keys, order, start: 1, end: u64::MAX, end_column: None, rank: true };
         let (project, columns, column, shown) = rank_projection(&input, items);
-        let mut ranked = Ranked { input, ranks, node: 0, project, columns, column, span: windows[0].1 };
+        let mut ranked = Ranked {
+            input,
+            ranks,
+            node: 0,
+            project,
+            columns,
+            column,
+            span: windows[0].1,
+            places: source_places,
+            refusal: None,
+        };
         let relation = self.push_ranked(&mut ranked)?;
         self.ranks.insert(relation.node, ranked);
         match &select.qualify {
@@ -172,7 +205,7 @@ impl Binder<'_> {
     }
 
     /// For each column of a projection the first one that is the same.
-    fn first_places(&self, relation: &Relation) -> Vec<usize> {
+    pub(super) fn first_places(&self, relation: &Relation) -> Vec<usize> {
         match &self.plan.nodes[relation.node].operator {
             Operator::Calc { project, .. } if project.len() == relation.columns.len() => {
                 let prints: Vec<String> = project.iter().map(fingerprint).collect();
@@ -208,25 +241,44 @@ impl Binder<'_> {
         let Some(mut ranked) = self.ranks.get(&input.node).cloned() else {
             return Ok((input, condition.cloned().into_iter().collect()));
         };
-        let mut rest = Vec::new();
+        let unchanged = |input| Ok((input, condition.cloned().into_iter().collect()));
+        let batch = self.session.info().batch;
+        let (mut rest, mut from) = (Vec::new(), false);
         for term in terms {
             match rank_bound(term, &ranked, Scope::of(&input)) {
-                Some(RankBound::From(start)) => ranked.ranks.start = ranked.ranks.start.max(start),
+                Some(RankBound::From(start)) => {
+                    ranked.ranks.start = ranked.ranks.start.max(start);
+                    from = true;
+                }
                 Some(RankBound::To(end)) => ranked.ranks.end = ranked.ranks.end.min(end),
-                Some(RankBound::ToColumn(column)) => ranked.ranks.end_column = Some(column),
+                Some(RankBound::ToColumn(column)) if !batch => {
+                    let places = ranked.places.clone();
+                    ranked.ranks.end_column = Some(RankEnd { column, places });
+                }
                 Some(RankBound::Between(start, end)) => {
                     ranked.ranks.start = ranked.ranks.start.max(start);
                     ranked.ranks.end = ranked.ranks.end.min(end);
                 }
-                None => rest.push(term.clone()),
+                _ => rest.push(term.clone()),
             }
         }
-        let RankPlan { start, end, end_column, .. } = ranked.ranks;
-        if (end == u64::MAX && end_column.is_none())
-            || start > end
-            || (end < u64::MAX && end_column.is_some())
-        {
-            return Ok((input, condition.cloned().into_iter().collect()));
+        // A Top-N has one upper end, and nothing else may look at the rank.
+        if rest.iter().any(|term| names_rank(term, &ranked, Scope::of(&input))) {
+            return unchanged(input);
+        }
+        let RankPlan { start, end, .. } = ranked.ranks;
+        let column = ranked.ranks.end_column.is_some();
+        if end == u64::MAX && !column && from && !batch {
+            let message = "Rank end is not specified. Currently rank only support TopN, which means the rank end must be specified.";
+            return Err(Diagnostic::new(ranked.span, message)
+                .with_hint("keep the first N rows with a condition such as rn <= N in the query around it"));
+        }
+        if end == 0 && !batch {
+            return Err(Diagnostic::new(ranked.span, "Rank end should not less than zero, but now is 0")
+                .with_hint("ranks start at 1"));
+        }
+        if (end == u64::MAX && !column) || start > end || (column && (end < u64::MAX || from)) {
+            return unchanged(input);
         }
         if start == end {
             ranked.project[ranked.column] = bigint(start as i64);
@@ -245,6 +297,7 @@ impl Binder<'_> {
         let keys = &ranked.ranks.keys;
         let exchange = if keys.is_empty() { Exchange::Single } else { Exchange::Hash(keys.clone()) };
         let changelog = traits.changelog;
+        let upsert_key = None;
         ranked.node = self.push(operator, vec![Input { node: ranked.input.node, exchange }], schema, traits);
         let windowing = super::select::attached_after(&ranked.input, &ranked.project);
         let relation = Relation { node: 0, columns: ranked.columns.clone(), windowing };
@@ -256,7 +309,7 @@ impl Binder<'_> {
         Ok(Relation { node, ..relation })
     }
 
-    fn rank_operator(&self, ranked: &Ranked) -> Bound<(Operator, NodeTraits)> {
+    fn rank_operator(&self, ranked: &mut Ranked) -> Bound<(Operator, NodeTraits)> {
         let changelog = self.plan.nodes[ranked.input.node].changelog;
         let ranks = ranked.ranks.clone();
         let batch = self.session.info().batch;
@@ -266,12 +319,19 @@ impl Binder<'_> {
             [sort] => ranked.input.columns[sort.column].field.time.map(|time| (time, *sort)),
             _ => None,
         };
-        if batch || !narrowed {
-            let plan = TopNPlan { ranks, retract: !changelog.append_only(), final_only: batch };
-            let changelog = if batch { ChangelogMode::APPEND } else { ChangelogMode::RETRACT };
-            return Ok((Operator::TopN(plan), NodeTraits { changelog, upsert_key: None }));
+        let ttl_ms = self.session.settings.duration_ms("table.exec.state.ttl");
+        let retract = !changelog.append_only();
+        if !narrowed {
+            return Ok(self.all_ranks(ranked, retract));
+        }
+        if batch {
+            let plan = TopNPlan { ranks, retract, final_only: true, inserts_only: false, ttl_ms: 0 };
+            return Ok((Operator::TopN(plan), NodeTraits::append()));
         }
         if let Some((window_end, kind, zone)) = self.ranked_window(ranked) {
+            if ranks.end_column.is_some() {
+                return Err(unsupported(ranked.span, "a window Top-N whose last rank is a column"));
+            }
             if !changelog.append_only() {
                 let message =
                     "a window rank doesn't support consuming update and delete changes of its input";
@@ -284,18 +344,43 @@ impl Binder<'_> {
             return Ok((Operator::WindowTopN(plan), NodeTraits::append()));
         }
         match time {
-            Some((time, sort)) if first_only && changelog.append_only() => {
+            Some((time, sort)) if first_only && !retract => {
                 let keep_last = sort.descending;
                 let keys = ranks.keys.clone();
-                let plan = DeduplicatePlan { keys: ranks.keys, time_column: sort.column, time, keep_last };
+                let plan =
+                    DeduplicatePlan { keys: ranks.keys, time_column: sort.column, time, keep_last, ttl_ms };
                 let update = ChangelogMode { update: true, update_before: true, delete: false };
                 let changelog = if keep_last { update } else { ChangelogMode::APPEND };
                 Ok((Operator::Deduplicate(plan), NodeTraits { changelog, upsert_key: Some(keys) }))
             }
             _ => {
-                let upsert_key = first_only.then(|| ranks.keys.clone());
-                let plan = TopNPlan { ranks, retract: !changelog.append_only(), final_only: false };
-                Ok((Operator::TopN(plan), NodeTraits { changelog: ChangelogMode::RETRACT, upsert_key }))
+                let mini_batch = self.session.settings.is("table.exec.mini-batch.enabled", "true");
+                let last = matches!(ranks.order.as_slice(), [sort] if sort.descending);
+                let inserts_only = first_only && !retract && !mini_batch && !last;
+                let upsert_key = (first_only && !inserts_only).then(|| ranks.keys.clone());
+                let plan = TopNPlan { ranks, retract, final_only: false, inserts_only, ttl_ms };
+                let changelog = if inserts_only { ChangelogMode::APPEND } else { ChangelogMode::RETRACT };
+                Ok((Operator::TopN(plan), NodeTraits { changelog, upsert_key }))
+            }
+        }
+    }
+
+    /// ROW_NUMBER without a condition on it. Where streaming does not have it, a Top-N of all ranks stands in for it
+    /// until it is narrowed.
+    fn all_ranks(&self, ranked: &mut Ranked, retract: bool) -> (Operator, NodeTraits) {
+        let ranks = ranked.ranks.clone();
+        let frame = OverFrame::up_to_current(true);
+        let calls = vec![OverCall::Rank(RankFunction::RowNumber)];
+        let (keys, order) = (ranks.keys.clone(), ranks.order.clone());
+        match self.over_plan(&ranked.input, keys, order, frame, calls, ranked.span) {
+            Ok(plan) => {
+                let traits = self.over_traits(&plan, &ranked.input);
+                (Operator::Over(plan), traits)
+            }
+            Err(refusal) => {
+                ranked.refusal = Some(refusal);
+                let plan = TopNPlan { ranks, retract, final_only: false, inserts_only: false, ttl_ms: 0 };
+                (Operator::TopN(plan), NodeTraits { changelog: ChangelogMode::RETRACT, upsert_key: None })
             }
         }
     }
@@ -311,11 +396,8 @@ impl Binder<'_> {
         (keys.contains(start) && keys.contains(end)).then_some((*end, *kind, zone))
     }
 
-    /// Refuses a ROW_NUMBER without a condition on it that reaches this node.
+    /// Refuses a ROW_NUMBER of all ranks that streaming does not have and that reaches this node.
     pub(crate) fn refuse_open_ranks(&self, node: NodeId) -> Bound<()> {
-        if self.session.info().batch {
-            return Ok(());
-        }
         let mut reached = vec![false; node + 1];
         reached[node] = true;
         for id in (0..=node).rev() {
@@ -323,13 +405,12 @@ impl Binder<'_> {
                 self.plan.nodes[id].inputs.iter().for_each(|input| reached[input.node] = true);
             }
         }
-        let open = self.ranks.values().filter(|ranked| reached.get(ranked.node) == Some(&true));
-        match open.min_by_key(|ranked| ranked.node) {
-            Some(ranked) => {
-                Err(unsupported(ranked.span, "ROW_NUMBER() without a condition on its upper end").with_hint(
-                    "keep the first N rows with a condition such as rn <= N in the query around it",
-                ))
-            }
+        let refused = self.ranks.values().filter(|ranked| reached.get(ranked.node) == Some(&true));
+        match refused
+            .filter_map(|ranked| Some((ranked.node, ranked.refusal.clone()?)))
+            .min_by_key(|(id, _)| *id)
+        {
+            Some((_, refusal)) => Err(refusal),
             None => Ok(()),
         }
     }
@@ -404,6 +485,13 @@ fn over_calls<'a>(condition: &'a ast::Expr, out: &mut Vec<&'a FunctionCall>) {
     }
 }
 
+fn over_count(expr: &ast::Expr) -> usize {
+    match over_call(expr) {
+        Some(_) => 1,
+        None => parts(expr).into_iter().map(over_count).sum(),
+    }
+}
+
 fn conjuncts<'a>(condition: &'a ast::Expr, out: &mut Vec<&'a ast::Expr>) {
     match &*condition.kind {
         ExprKind::Binary { op: BinaryOp::And, left, right } => {
@@ -439,7 +527,8 @@ fn rank_bound(term: &ast::Expr, ranked: &Ranked, scope: Scope<'_>) -> Option<Ran
                 (BinaryOp::Eq, Some(rank)) => Some(RankBound::Between(rank, rank)),
                 (BinaryOp::GtEq, Some(start)) => Some(RankBound::From(start)),
                 (BinaryOp::Gt, Some(start)) => Some(RankBound::From(start.saturating_add(1))),
-                (BinaryOp::LtEq, None) => {
+                // Flink takes all three for the last rank.
+                (BinaryOp::LtEq | BinaryOp::Lt | BinaryOp::Eq, None) => {
                     let Expr::Column { index, data_type, .. } = &ranked.project[place(value)?] else {
                         return None;
                     };
@@ -453,6 +542,15 @@ fn rank_bound(term: &ast::Expr, ranked: &Ranked, scope: Scope<'_>) -> Option<Ran
             }
         }
         _ => None,
+    }
+}
+
+/// Whether a condition looks at the rank.
+fn names_rank(expr: &ast::Expr, ranked: &Ranked, scope: Scope<'_>) -> bool {
+    match &*expr.kind {
+        ExprKind::Name(names) => scope.resolve(names).is_ok_and(|(column, _)| column == ranked.column),
+        ExprKind::Call(call) if call.over.is_some() => true,
+        _ => parts(expr).into_iter().any(|part| names_rank(part, ranked, scope)),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::expr::Env;
 use super::join::Joined;
 use super::scope::Scope;
-use super::{Binder, Bound, NodeTraits, Relation, RelationColumn, Windowing, unsupported};
+use super::{Binder, Bound, NodeTraits, Relation, RelationColumn, Windowing};
 use crate::ast::{self, GroupItem, GroupItemKind, Ident, Select, SelectItem};
 use crate::diagnostic::Diagnostic;
 use tidemill_plan::{Expr, Operator};
@@ -48,8 +48,8 @@ impl Item {
 impl Binder<'_> {
     /// Binds a SELECT.
     pub(crate) fn bind_select(&mut self, select: &Select) -> Bound<Relation> {
-        if let Some(ranked) = self.bind_ranked(select)? {
-            return Ok(ranked);
+        if let Some(relation) = self.bind_windowed(select)? {
+            return Ok(relation);
         }
         self.refuse_unsupported(select)?;
         let (input, filter) = self.bind_source(select)?;
@@ -81,11 +81,9 @@ impl Binder<'_> {
     }
 
     fn refuse_unsupported(&self, select: &Select) -> Bound<()> {
-        if let Some(window) = select.windows.first() {
-            return Err(unsupported(window.name.span, "the WINDOW clause"));
-        }
         match &select.qualify {
-            Some(qualify) => Err(unsupported(qualify.span, "QUALIFY")),
+            Some(qualify) => Err(Diagnostic::new(qualify.span, "QUALIFY needs a call with an OVER clause")
+                .with_hint("use WHERE or HAVING for conditions on rows or groups")),
             None => Ok(()),
         }
     }

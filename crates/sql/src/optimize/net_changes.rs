@@ -4,6 +4,7 @@
 //! above one give every change, as Flink does, unless mini-batch was switched on. So do those below an
 //! aggregate whose result depends on the order in which rows come.
 
+use tidemill_plan::over::OverMode;
 use tidemill_plan::{Operator, SinkTarget, StreamPlan};
 
 pub(super) fn allow(mut plan: StreamPlan) -> StreamPlan {
@@ -29,6 +30,7 @@ fn depends_on_order(operator: &Operator) -> bool {
         // Each change becomes a row.
         Operator::ToChangelog(_) => true,
         Operator::GroupAggregate(plan) => plan.aggregates.iter().any(|call| call.accumulator.ordered()),
+        Operator::Over(plan) => plan.mode == OverMode::Updating,
         _ => false,
     }
 }

@@ -81,9 +81,11 @@ fn inputs_needed(node: &Node, needed: &BTreeSet<usize>, width: usize) -> BTreeSe
         }
         Operator::Union | Operator::DropUpdateBefore | Operator::Limit { .. } => needed.clone(),
         Operator::ChangelogNormalize { keys } => needed.iter().chain(keys).copied().collect(),
-        Operator::TopN(_) | Operator::WindowTopN(_) | Operator::Deduplicate(_) | Operator::TimeSort(_) => {
-            super::ranked::needed(&node.operator, needed, width)
-        }
+        Operator::TopN(_)
+        | Operator::WindowTopN(_)
+        | Operator::Deduplicate(_)
+        | Operator::TimeSort(_)
+        | Operator::Over(_) => super::ranked::needed(&node.operator, needed, width),
         Operator::MatchRecognize(plan) => plan.columns().collect(),
         Operator::Join(_)
         | Operator::IntervalJoin(_)
@@ -232,9 +234,11 @@ fn write_operator(
             };
             (Operator::GroupAggregate(plan), identity(width))
         }
-        Operator::TopN(_) | Operator::WindowTopN(_) | Operator::Deduplicate(_) | Operator::TimeSort(_) => {
-            super::ranked::written(operator, needed, below)
-        }
+        Operator::TopN(_)
+        | Operator::WindowTopN(_)
+        | Operator::Deduplicate(_)
+        | Operator::TimeSort(_)
+        | Operator::Over(_) => super::ranked::written(operator, needed, below),
         Operator::ToChangelog(plan) => {
             let mut needed = needed.clone();
             needed.insert(0);
