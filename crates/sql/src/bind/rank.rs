@@ -297,7 +297,6 @@ impl Binder<'_> {
         let keys = &ranked.ranks.keys;
         let exchange = if keys.is_empty() { Exchange::Single } else { Exchange::Hash(keys.clone()) };
         let changelog = traits.changelog;
-        let upsert_key = None;
         ranked.node = self.push(operator, vec![Input { node: ranked.input.node, exchange }], schema, traits);
         let windowing = super::select::attached_after(&ranked.input, &ranked.project);
         let relation = Relation { node: 0, columns: ranked.columns.clone(), windowing };
