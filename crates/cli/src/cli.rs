@@ -74,6 +74,11 @@ pub(crate) struct SessionArgs {
     #[arg(long, value_name = "TIME", requires = "state")]
     pub(crate) checkpoint_interval: Option<String>,
 
+    /// How much memory state may take, such as 2GB; what is more goes to disk. Goes before a SET of tidemill.memory
+    /// [default: any]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
+
     /// What a record that can't be read does: end the run after it was set aside, or only be set aside
     #[arg(long, value_name = "fail|keep", hide_possible_values = true)]
     pub(crate) bad_records: Option<BadRecords>,

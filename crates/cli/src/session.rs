@@ -16,6 +16,9 @@ use tidemill_engine::{Engine, EngineError, EngineOptions, OnBadRecord, Script, U
 /// The setting behind `--checkpoint-interval`.
 const CHECKPOINT_INTERVAL: &str = "execution.checkpointing.interval";
 
+/// The setting behind `--memory`.
+const MEMORY: &str = "tidemill.memory";
+
 /// The engine, with everything set that flags and configuration say.
 pub(crate) fn open(args: &SessionArgs) -> Result<Engine> {
     let config = Config::load(args.config.as_deref())?;
@@ -35,6 +38,9 @@ pub(crate) fn open(args: &SessionArgs) -> Result<Engine> {
     }
     if let Some(interval) = &args.checkpoint_interval {
         said(CHECKPOINT_INTERVAL, engine.pin(CHECKPOINT_INTERVAL, interval))?;
+    }
+    if let Some(memory) = &args.memory {
+        said(MEMORY, engine.pin(MEMORY, memory))?;
     }
     for (key, value) in &args.settings {
         said(key, engine.pin(key, value))?;

@@ -11,6 +11,8 @@ use tidemill_connector::ConnectorRegistry;
 use tidemill_plan::{FunctionRegistry, Operator, SinkPlan, SinkTarget};
 use tidemill_runtime::{BadRecords, JobOptions};
 use tidemill_sql::{Job, Outcome, Session};
+use tidemill_state::MemoryBudget;
+use tidemill_types::options::parse_memory;
 
 /// How many bytes of a query's result wait for the one who asked.
 const COLLECT_BYTES_MAX: usize = 16 << 20;
@@ -79,6 +81,8 @@ pub struct Engine {
     pinned: Vec<(String, String)>,
     /// The state folder, once a job needs it.
     state: Option<PipelineState>,
+    /// What all jobs share, once it is limited.
+    memory: Option<MemoryBudget>,
 }
 
 impl Engine {
@@ -92,6 +96,7 @@ impl Engine {
             jobs_started: 0,
             pinned: Vec::new(),
             state: None,
+            memory: None,
         }
     }
 
@@ -199,6 +204,7 @@ impl Engine {
             run_id,
             collect,
             checkpoints,
+            memory: self.memory(),
             ..JobOptions::new(self.connectors.clone())
         };
         let bounded = job.bounded;
@@ -240,6 +246,21 @@ impl Engine {
             OnBadRecord::Fail => BadRecords::Fail,
             OnBadRecord::Keep => BadRecords::Keep,
         }
+    }
+
+    /// The memory for state. The first job that is limited decides for all; what does not fit goes to the state
+    /// folder, or to the system's folder for temporary files.
+    fn memory(&mut self) -> Option<MemoryBudget> {
+        const KEY: &str = "tidemill.memory";
+        if self.memory.is_none() {
+            let bytes = self.session.settings.get(KEY).and_then(parse_memory)?;
+            let folder = match self.state.as_ref().and_then(PipelineState::local_path) {
+                Some(folder) => folder.join("spill"),
+                None => std::env::temp_dir(),
+            };
+            self.memory = Some(MemoryBudget::new(usize::try_from(bytes).unwrap_or(usize::MAX), &folder));
+        }
+        self.memory.clone()
     }
 
     fn keep_late(&self) -> bool {

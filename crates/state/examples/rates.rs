@@ -8,6 +8,10 @@ use tidemill_state::{GroupTable, JoinTable, OrderedTable, SnapshotRows, StateTab
 use tidemill_types::key::{EncodedKeys, hash};
 use tidemill_types::{CellKind, Cells};
 
+/// The allocator of the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const GROUPS: u32 = 128;
 const CHUNK: usize = 4_096;
 

@@ -42,6 +42,13 @@ pub struct KeyIndex {
 }
 
 impl KeyIndex {
+    /// Makes room for so many more keys.
+    pub fn reserve(&mut self, keys: usize) {
+        let entries = &self.entries;
+        self.table.reserve(keys, |bucket| entries[bucket.id as usize].hash);
+        self.entries.reserve(keys);
+    }
+
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.entries.len() - self.free.len()

@@ -22,7 +22,7 @@ pub struct OrderedTable {
     /// The rows of each key number.
     rows: Vec<Rows>,
     len: usize,
-    /// What sort keys and rows take.
+    /// What the rows of all keys take.
     bytes: usize,
     /// By key; each row knows for itself whether it changed.
     tracking: Tracking,
@@ -111,7 +111,10 @@ impl OrderedTable {
 
     fn put(&mut self, id: u32, sort_key: &[u8], row: Row) -> Option<Row> {
         self.bytes += row_bytes(sort_key, &row.bytes);
-        let old = self.rows[id as usize].insert(sort_key, row);
+        let rows = &mut self.rows[id as usize];
+        let held = rows.held_bytes();
+        let old = rows.insert(sort_key, row);
+        self.bytes = self.bytes + rows.held_bytes() - held;
         match &old {
             None => self.len += 1,
             Some(old) => self.bytes -= row_bytes(sort_key, &old.bytes),
@@ -122,7 +125,10 @@ impl OrderedTable {
     /// Takes a row out.
     pub fn remove(&mut self, key: &[u8], sort_key: &[u8]) -> Option<Box<[u8]>> {
         let id = self.find_loaded(key)?;
-        let old = self.rows[id as usize].remove(sort_key)?;
+        let rows = &mut self.rows[id as usize];
+        let held = rows.held_bytes();
+        let old = rows.remove(sort_key)?;
+        self.bytes = self.bytes + rows.held_bytes() - held;
         self.note_gone(id, sort_key, &old);
         self.drop_if_empty(id);
         Some(old.bytes)
@@ -142,6 +148,7 @@ impl OrderedTable {
 
     fn drop_if_empty(&mut self, id: u32) {
         if self.rows[id as usize].len() == 0 {
+            self.bytes -= self.rows[id as usize].held_bytes();
             self.rows[id as usize] = Rows::default();
             self.tracking.release(id);
             self.keys.remove(id);
@@ -168,7 +175,10 @@ impl OrderedTable {
     /// Takes out the rows of a key whose sort keys are below `end`, ascending.
     pub fn take_below(&mut self, key: &[u8], end: &[u8]) -> Vec<(Box<[u8]>, Box<[u8]>)> {
         let Some(id) = self.find_loaded(key) else { return Vec::new() };
-        let taken = self.rows[id as usize].take_below(end);
+        let rows = &mut self.rows[id as usize];
+        let held = rows.held_bytes();
+        let taken = rows.take_below(end);
+        self.bytes = self.bytes + rows.held_bytes() - held;
         taken.iter().for_each(|(sort_key, row)| self.note_gone(id, sort_key, row));
         self.drop_if_empty(id);
         taken.into_iter().map(|(sort_key, row)| (sort_key, row.bytes)).collect()
@@ -200,9 +210,9 @@ impl OrderedTable {
     }
 }
 
-/// What a row takes beside its place in the list of its key.
+/// What a row takes outside the list or tree of its key.
 fn row_bytes(sort_key: &[u8], row: &[u8]) -> usize {
-    allocated(sort_key.len()) + allocated(row.len()) + size_of::<(Box<[u8]>, Row)>()
+    allocated(sort_key.len()) + allocated(row.len())
 }
 
 /// What an allocation of so many bytes takes.

@@ -48,6 +48,11 @@ impl SnapshotRows {
         self.sections.iter().map(|section| section.rows as usize).sum()
     }
 
+    /// How many rows the sections of these key groups have.
+    pub fn rows_of_groups(&self, groups: Range<u32>) -> usize {
+        self.of_groups(groups).map(|section| section.rows as usize).sum()
+    }
+
     /// The sections of these key groups and the shared one.
     pub fn of_groups(&self, groups: Range<u32>) -> impl Iterator<Item = &Section> {
         self.sections.iter().filter(move |s| s.group == SHARED_GROUP || groups.contains(&s.group))

@@ -38,7 +38,17 @@ pub fn run(text: &str, parallelism: usize) -> Result<Answer, EngineError> {
 
 /// The same with values for `${NAME}`.
 pub fn run_with(text: &str, parallelism: usize, variables: &Variables) -> Result<Answer, EngineError> {
+    run_in(engine(parallelism), text, variables)
+}
+
+/// The same with so many bytes of memory for state.
+pub fn run_with_memory(text: &str, parallelism: usize, bytes: usize) -> Result<Answer, EngineError> {
     let mut engine = engine(parallelism);
+    engine.pin("tidemill.memory", &bytes.to_string())?;
+    run_in(engine, text, &Variables::only([]))
+}
+
+fn run_in(mut engine: Engine, text: &str, variables: &Variables) -> Result<Answer, EngineError> {
     let script = Script::parse("test.sql", text, variables)?;
     let mut answer = Answer::default();
     for index in 0..script.len() {

@@ -4,9 +4,11 @@
 use tidemill_testkit::oracle::{answer, json_lines, rows};
 use tidemill_testkit::query::question;
 use tidemill_testkit::random::Random;
-use tidemill_testkit::run::{Folded, run};
+use tidemill_testkit::run::{Folded, run, run_with_memory};
 
 const SEEDS_DEFAULT: u64 = 120;
+/// One query in so many runs once more with memory for next to nothing.
+const LITTLE_MEMORY_EVERY: u64 = 2;
 const SPAN_MS: i64 = 60_000;
 
 fn number(name: &str) -> Option<u64> {
@@ -61,6 +63,12 @@ fn check(seed: u64) {
         differences.is_empty(),
         "TIDEMILL_SEED={seed} at parallelism {parallelism}\n{script}\n{differences}"
     );
+    if seed.is_multiple_of(LITTLE_MEMORY_EVERY) {
+        let given = run_with_memory(&script, parallelism, 1)
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{script}"));
+        let differences = self::differences(&given.rows, &expected);
+        assert!(differences.is_empty(), "TIDEMILL_SEED={seed} with little memory\n{script}\n{differences}");
+    }
     for operator in given.summaries.iter().flat_map(|summary| &summary.operators) {
         let gone = operator.forwarded + operator.absorbed + operator.filtered + operator.late + operator.bad;
         assert_eq!(operator.input, gone + operator.buffered, "TIDEMILL_SEED={seed}: {operator:?}");

@@ -156,10 +156,28 @@ impl Cells {
             Cells::I64(v) => v.capacity() * 8,
             Cells::I128(v) => v.capacity() * 16,
             Cells::F64(v) => v.capacity() * 8,
-            Cells::Bytes(v) => v.capacity() * 16 + v.iter().flatten().map(|b| b.len()).sum::<usize>(),
-            Cells::Multiset(v) => v.iter().map(|m| 24 + m.keys().map(|k| k.len() + 40).sum::<usize>()).sum(),
+            Cells::Bytes(v) => {
+                v.capacity() * 16 + v.iter().flatten().map(|b| allocated(b.len())).sum::<usize>()
+            }
+            Cells::Multiset(v) => v.capacity() * 24 + v.iter().map(multiset_bytes).sum::<usize>(),
         }
     }
+}
+
+/// What an allocation of so many bytes takes.
+fn allocated(bytes: usize) -> usize {
+    bytes.next_multiple_of(8)
+}
+
+/// What a multiset takes beside its place: nodes for eleven entries of 24 bytes, all but the only one about half full.
+fn multiset_bytes(multiset: &Multiset) -> usize {
+    const NODE_BYTES: usize = 280;
+    let nodes = match multiset.len() {
+        0 => 0,
+        1..=11 => NODE_BYTES,
+        more => more * NODE_BYTES / 6,
+    };
+    nodes + multiset.keys().map(|value| allocated(value.len())).sum::<usize>()
 }
 
 /// Entries one after another: length of the value (u32), the value, its count (i64), little-endian.

@@ -86,6 +86,11 @@ pub const SETTINGS: &[OptionSpec] = &[
     )
     .default("count"),
     OptionSpec::new(
+        "tidemill.memory",
+        OptionKind::Memory,
+        "how much memory the state of all jobs may take; what is more goes to disk [any]",
+    ),
+    OptionSpec::new(
         "tidemill.match-recognize.extensions",
         OptionKind::Boolean,
         "whether MATCH_RECOGNIZE takes what Flink has not: alternatives, groups, PREV, MATCH_TIMED_OUT",

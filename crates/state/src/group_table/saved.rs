@@ -124,6 +124,15 @@ impl GroupTable {
             + self.spill.memory()
     }
 
+    /// Makes room for so many more groups, if it is for the table to decide.
+    fn make_room(&mut self, groups: usize) {
+        if !self.spill.has_budget() {
+            self.keys.reserve(groups);
+            self.values.grow(self.keys.capacity() + groups);
+            self.tracking.grow(self.keys.capacity() + groups);
+        }
+    }
+
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
         let key = reader.prefixed()?;
         self.take_back(key);
@@ -175,6 +184,7 @@ impl StateTable for GroupTable {
     fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
         rows.check_schema(self.schema_id())?;
         self.tracking.start(self.keys.capacity(), self.keys.ids());
+        self.make_room(rows.rows_of_groups(groups.clone()));
         for section in rows.of_groups(groups) {
             let mut reader = Reader::new(&section.bytes);
             while !reader.is_done() {

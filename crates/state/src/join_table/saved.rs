@@ -227,6 +227,11 @@ impl StateTable for JoinTable {
     fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
         rows.check_schema(self.schema_id())?;
         self.tracking.start(self.entries.len(), self.rows.ids());
+        if !self.spill.has_budget() {
+            let more = rows.rows_of_groups(groups.clone());
+            self.rows.reserve(more);
+            self.entries.reserve(more);
+        }
         for section in rows.of_groups(groups) {
             let mut reader = Reader::new(&section.bytes);
             while !reader.is_done() {

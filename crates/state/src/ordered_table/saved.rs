@@ -107,6 +107,7 @@ impl OrderedTable {
         for id in chosen {
             payload.clear();
             let rows = std::mem::take(&mut self.rows[id as usize]);
+            self.bytes -= rows.held_bytes();
             let mut changed = false;
             for (sort_key, row) in rows.iter() {
                 payload.push(u8::from(row.changed) * CHANGED + u8::from(row.saved) * SAVED);
@@ -124,7 +125,10 @@ impl OrderedTable {
 
     fn apply_gone(&mut self, key: &[u8], sort_key: &[u8]) {
         let Some(id) = self.find_loaded(key) else { return };
-        if let Some(mut old) = self.rows[id as usize].remove(sort_key) {
+        let rows = &mut self.rows[id as usize];
+        let held = rows.held_bytes();
+        if let Some(mut old) = rows.remove(sort_key) {
+            self.bytes = self.bytes + rows.held_bytes() - held;
             old.saved = false;
             self.note_gone(id, sort_key, &old);
             self.drop_if_empty(id);
@@ -147,6 +151,10 @@ impl StateTable for OrderedTable {
     fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
         rows.check_schema(SCHEMA)?;
         self.tracking.start(self.keys.capacity(), self.keys.ids());
+        if !self.spill.has_budget() {
+            // At most: keys may have many rows.
+            self.keys.reserve(rows.rows_of_groups(groups.clone()) / 2);
+        }
         for section in rows.of_groups(groups) {
             let mut reader = Reader::new(&section.bytes);
             while !reader.is_done() {

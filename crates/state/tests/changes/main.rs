@@ -9,7 +9,7 @@ mod tables;
 use chain::{Chain, Step};
 use proptest::prelude::*;
 use tables::Tested;
-use tidemill_state::MemoryBudget;
+use tidemill_state::{MemoryBudget, OrderedTable, StateTable};
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let change =
@@ -103,4 +103,49 @@ fn nothing_changed_gives_nothing() {
     chain.take(&Step::Change { key: 2, action: 5, value: 5 }).unwrap();
     chain.take(&Step::Epoch { whole: 0 }).unwrap();
     assert_eq!(chain.last().rows(), 1);
+}
+
+#[test]
+fn what_does_not_fit_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut table = OrderedTable::new(tables::GROUPS);
+    table.set_budget(&MemoryBudget::new(1 << 20, folder.path()));
+    let row = vec![1; 1 << 20];
+    let told = (0..200u64).find_map(|i| {
+        table.insert(b"one key", &i.to_be_bytes(), &row);
+        table.tend().err()
+    });
+    let told = told.unwrap();
+    assert!(told.to_string().contains("far above the memory budget of 1 MB"), "{told}");
+    assert!(told.hint().unwrap().contains("one key"));
+}
+
+#[test]
+fn a_disk_that_fails_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a file");
+    std::fs::write(&file, "in the way").unwrap();
+    let mut table = OrderedTable::new(tables::GROUPS);
+    table.set_budget(&MemoryBudget::new(1, &file.join("spill")));
+    let told = (0..100u8).find_map(|i| {
+        table.insert(&[i], &[], &[i]);
+        table.tend().err()
+    });
+    let told = told.unwrap().to_string();
+    assert!(told.contains("state that was moved out of memory") && told.contains("a file"), "{told}");
+}
+
+#[test]
+fn a_key_read_without_being_brought_back_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut table = OrderedTable::new(tables::GROUPS);
+    table.set_budget(&MemoryBudget::new(1, folder.path()));
+    for i in 0..10 {
+        table.insert(&[i], &[], &[i]);
+        table.tend().unwrap();
+    }
+    assert_eq!(table.get(b"unknown", &[]), None);
+    table.tend().unwrap();
+    let lost = (0..10).filter(|&i| table.get(&[i], &[]).is_none()).count();
+    assert!(lost > 0 && table.tend().is_err());
 }
