@@ -10,6 +10,7 @@ pub mod path;
 pub mod predicate;
 pub mod query;
 pub mod quote;
+pub mod variant;
 pub mod write;
 
 use tidemill_plan::FunctionRegistry;
@@ -20,4 +21,5 @@ pub fn register(registry: &mut FunctionRegistry) {
     predicate::register(registry);
     query::register(registry);
     quote::register(registry);
+    variant::register(registry);
 }

@@ -83,3 +83,22 @@ fn constructors() {
         ("JSON_UNQUOTE('plain')", "plain"),
     ]);
 }
+
+#[test]
+fn variants() {
+    check(&[
+        ("JSON_STRING(PARSE_JSON('{\"b\":[\"x\", 2.5], \"a\":1}{'))", "{\"a\":1,\"b\":[\"x\",2.5]}"),
+        ("JSON_STRING(ITEM(PARSE_JSON('{\"a\":{\"b\":true}}'), 'a'))", "{\"b\":true}"),
+        ("JSON_STRING(ITEM(PARSE_JSON('[7, null]'), 1))", "7"),
+        ("JSON_STRING(ITEM(PARSE_JSON('[7, null]'), 2))", "null"),
+        ("ITEM(PARSE_JSON('[7, null]'), 3)", "NULL"),
+        ("ITEM(PARSE_JSON('[7]'), 0)", "NULL"),
+        ("ITEM(PARSE_JSON('{\"a\":1}'), 'zz')", "NULL"),
+        ("ITEM(PARSE_JSON('5'), 'a')", "NULL"),
+        ("TYPEOF(PARSE_JSON('1'))", "VARIANT NOT NULL"),
+        ("PARSE_JSON('{a')", "!no JSON document"),
+        ("TRY_PARSE_JSON('{a')", "NULL"),
+        ("PARSE_JSON(NULL::STRING)", "NULL"),
+        ("JSON_OBJECT('NULL', 'v', FALSE, PARSE_JSON('[1]'))", "{\"v\":[1]}"),
+    ]);
+}

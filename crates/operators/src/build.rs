@@ -27,6 +27,7 @@ use crate::unnest::Unnest;
 use crate::watermark::Watermark;
 use crate::window_aggregate::WindowAggregate;
 use crate::window_assign::WindowAssign;
+use crate::window_emit::WindowEmit;
 use crate::window_join::WindowJoin;
 use crate::window_top_n::WindowTopN;
 use tidemill_plan::stream::WindowAggregatePlan;
@@ -57,6 +58,7 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
         Plan::Calc { filter, project } => Box::new(Calc::new(filter.as_ref(), project)),
         Plan::Watermark { watermark, time_column } => Box::new(Watermark::new(watermark, *time_column)),
         Plan::WindowAggregate(plan) => window_aggregate(plan, first()?, job)?,
+        Plan::EmittingWindow(plan) => Box::new(WindowEmit::new(plan, first()?, job)?),
         Plan::GroupAggregate(plan) => {
             let aggregate = Box::new(GroupAggregate::new(plan, first()?, job));
             match plan.mini_batch {

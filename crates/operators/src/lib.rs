@@ -40,6 +40,7 @@ pub mod watermark;
 pub mod window;
 pub mod window_aggregate;
 pub mod window_assign;
+pub mod window_emit;
 pub mod window_join;
 pub mod window_top_n;
 

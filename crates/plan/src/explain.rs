@@ -75,6 +75,10 @@ impl Operator {
             Operator::WindowAggregate(plan) => {
                 format!("{}, aggregates={:?},", plan.window.kind, plan.aggregates)
             }
+            Operator::EmittingWindow(plan) => format!(
+                "{}, early={:?} ms, late={:?} ms, lateness={} ms, aggregates={:?},",
+                plan.base.window.kind, plan.early_ms, plan.late_ms, plan.lateness_ms, plan.base.aggregates
+            ),
             Operator::GroupAggregate(plan) => format!("aggregates={:?},", plan.aggregates),
             Operator::Expand { projections } => format!("projections={},", projections.len()),
             Operator::Join(join) => join.on.text(),
@@ -136,6 +140,10 @@ impl Operator {
                 _ => "one cell row per key and pane, until the watermark passes the last window of the pane"
                     .into(),
             },
+            Operator::EmittingWindow(plan) => format!(
+                "one cell row per key and window with its last result, until the watermark passes the end by {} ms",
+                plan.lateness_ms
+            ),
             Operator::GroupAggregate(plan) if plan.ttl_ms == 0 => "one cell row per key, for ever".into(),
             Operator::GroupAggregate(plan) => {
                 format!("one cell row per key, {} ms after its last change", plan.ttl_ms)

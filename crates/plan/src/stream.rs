@@ -134,6 +134,8 @@ pub enum Operator {
     WindowAssign(WindowSpec),
     /// Aggregates windows. Gives keys, aggregates, then the properties.
     WindowAggregate(WindowAggregatePlan),
+    /// Aggregates windows, with results before and after their end. Gives keys, aggregates, then the properties.
+    EmittingWindow(EmittingWindowPlan),
     /// Aggregates without windows. Gives keys, then aggregates.
     GroupAggregate(GroupAggregatePlan),
     /// Gives each row once for each projection (grouping sets).
@@ -278,6 +280,19 @@ pub struct WindowAggregatePlan {
     pub retract: bool,
 }
 
+/// Aggregation of windows that give results before and after their end (`table.exec.emit.*`).
+#[derive(Debug, Clone)]
+pub struct EmittingWindowPlan {
+    /// The aggregation; its windows are TUMBLE or HOP in event time.
+    pub base: WindowAggregatePlan,
+    /// How long a group waits for more before it gives an early result; absent: there are none.
+    pub early_ms: Option<i64>,
+    /// How long a group waits after its window's end; absent: not at all.
+    pub late_ms: Option<i64>,
+    /// How far behind the end of its window a row may be.
+    pub lateness_ms: i64,
+}
+
 /// Aggregation of groups that never end.
 #[derive(Debug, Clone)]
 pub struct GroupAggregatePlan {
@@ -414,6 +429,7 @@ impl Operator {
             Operator::Watermark { .. } => "watermark",
             Operator::WindowAssign(_) => "window-assign",
             Operator::WindowAggregate(_) => "window-aggregate",
+            Operator::EmittingWindow(_) => "window-emit",
             Operator::GroupAggregate(_) => "group-aggregate",
             Operator::Expand { .. } => "expand",
             Operator::Join(_) => "join",

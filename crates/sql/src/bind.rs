@@ -11,6 +11,7 @@ mod changelog_function;
 mod columns;
 mod conflict;
 mod correlation;
+mod emit;
 mod expr;
 mod fingerprint;
 mod fold;

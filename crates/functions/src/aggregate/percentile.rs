@@ -37,7 +37,7 @@ pub(super) fn bind(call: &BindCall<'_>, _retract: bool) -> Result<BoundAggregate
             "PERCENTILE takes a number, a fraction from 0 to 1 (or an ARRAY of them) and, if wanted, a whole frequency",
         ));
     }
-    call.args[1].literal.into_iter().try_for_each(|literal| check_fractions(literal))?;
+    call.args[1].literal.into_iter().try_for_each(check_fractions)?;
     let list = TypeKind::Array(Box::new(double())).nullable();
     let mut arg_types = vec![double(), if several { list.clone() } else { double() }];
     arg_types.extend(given.get(2).map(|_| TypeKind::BigInt.nullable()));

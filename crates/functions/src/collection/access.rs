@@ -16,7 +16,7 @@ use tidemill_types::{DataType, Error, Result, TypeKind};
 
 /// Adds the accessors.
 pub fn register(registry: &mut FunctionRegistry) {
-    let forms = ["(ARRAY, an integer)", "(MAP, one of its keys)"];
+    let forms = ["(ARRAY, an integer)", "(MAP, one of its keys)", "(VARIANT, a name or an integer)"];
     declare_typed(registry, "ITEM", &forms, item);
     declare_typed(registry, "ELEMENT", &["(ARRAY)"], element);
     declare_typed(registry, "CARDINALITY", &["(ARRAY)", "(MAP)"], cardinality);
@@ -46,6 +46,7 @@ fn item(call: &BindCall<'_>) -> Result<Option<BoundScalar>> {
                 kernel: Closure::kernel(map_item),
             }))
         }
+        TypeKind::Variant => Ok(crate::json::variant::item(base.data_type, key.data_type)),
         _ => Ok(None),
     }
 }

@@ -71,6 +71,7 @@ pub fn write_json(data_type: &DataType, array: &dyn Array, row: usize, zone: Tz,
     match kind {
         TypeKind::Boolean => out.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
         _ if kind.is_numeric() => write_value(out, kind, array, row, zone),
+        TypeKind::Variant => out.push_str(array.as_string_view().value(row)),
         TypeKind::Char(_) | TypeKind::Varchar(_) => write_string(array.as_string_view().value(row), out),
         TypeKind::Binary(_) | TypeKind::Varbinary(_) => {
             write_string(&base64_text(array.as_binary_view().value(row)), out);

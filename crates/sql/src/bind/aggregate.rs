@@ -333,7 +333,6 @@ impl Binder<'_> {
         let keys = keys.to_vec();
         let (operator, traits) = match window {
             Some(window) => {
-                self.refuse_emit_options(grouping, select)?;
                 fields.extend(
                     grouping
                         .properties
@@ -343,27 +342,11 @@ impl Binder<'_> {
                 let properties = grouping.properties.clone();
                 let retract = grouping.retract;
                 let plan = WindowAggregatePlan { window, keys, aggregates, properties, retract };
-                (Operator::WindowAggregate(plan), NodeTraits::append())
+                self.window_operator(plan, grouping, select)?
             }
             None => self.group_operator(grouping.retract, keys, aggregates, select)?,
         };
         Ok(self.push(operator, vec![Input { node: input, exchange }], Schema::new(fields), traits))
-    }
-
-    /// Early and late fires are refused, as Flink refuses them for windowing functions; the legacy group
-    /// windows, which take them in Flink, do not have them yet.
-    fn refuse_emit_options(&self, grouping: &Grouping<'_>, select: &Select) -> Bound<()> {
-        let keys = ["table.exec.emit.early-fire.enabled", "table.exec.emit.late-fire.enabled"];
-        let Some(key) = keys.into_iter().find(|key| self.session.settings.is(key, "true")) else {
-            return Ok(());
-        };
-        let span = select.group_by.as_ref().map_or(select.span, |group| group.span);
-        let legacy = grouping.window.as_ref().is_some_and(|window| window.legacy.is_some());
-        if legacy {
-            return Err(unsupported(span, &format!("the setting '{key}'")));
-        }
-        Err(Diagnostic::new(span, format!("a window table function based aggregate doesn't support early-fire and late-fire: '{key}' is set"))
-            .with_hint(format!("RESET '{key}'")))
     }
 
     fn group_operator(

@@ -6,7 +6,7 @@
 
 use super::joins;
 use std::collections::BTreeSet;
-use tidemill_plan::stream::{GroupAggregatePlan, WindowAggregatePlan};
+use tidemill_plan::stream::{EmittingWindowPlan, GroupAggregatePlan, WindowAggregatePlan};
 use tidemill_plan::{
     AggregateCall, ChangelogMode, Exchange, Expr, FromChangelogPlan, Input, Node, NodeId, Operator,
     StreamPlan, ToChangelogPlan, UnnestPlan, WindowKind, WindowSpec,
@@ -69,13 +69,14 @@ fn inputs_needed(node: &Node, needed: &BTreeSet<usize>, width: usize) -> BTreeSe
         Operator::WindowAssign(window) => {
             needed.iter().copied().filter(|i| *i < width).chain(window_columns(window)).collect()
         }
-        Operator::WindowAggregate(plan) => plan
-            .keys
-            .iter()
-            .copied()
-            .chain(call_columns(&plan.aggregates))
-            .chain(window_columns(&plan.window))
-            .collect(),
+        Operator::WindowAggregate(plan) | Operator::EmittingWindow(EmittingWindowPlan { base: plan, .. }) => {
+            plan.keys
+                .iter()
+                .copied()
+                .chain(call_columns(&plan.aggregates))
+                .chain(window_columns(&plan.window))
+                .collect()
+        }
         Operator::GroupAggregate(plan) => {
             plan.keys.iter().copied().chain(call_columns(&plan.aggregates)).collect()
         }
@@ -218,13 +219,11 @@ fn write_operator(
             (Operator::WindowAssign(write_window(window, below)), places)
         }
         Operator::WindowAggregate(plan) => {
-            let plan = WindowAggregatePlan {
-                window: write_window(&plan.window, below),
-                keys: plan.keys.iter().map(|key| at(below, *key)).collect(),
-                aggregates: write_calls(&plan.aggregates, below),
-                ..plan.clone()
-            };
-            (Operator::WindowAggregate(plan), identity(width))
+            (Operator::WindowAggregate(write_window_aggregate(plan, below)), identity(width))
+        }
+        Operator::EmittingWindow(plan) => {
+            let base = write_window_aggregate(&plan.base, below);
+            (Operator::EmittingWindow(EmittingWindowPlan { base, ..plan.clone() }), identity(width))
         }
         Operator::GroupAggregate(plan) => {
             let plan = GroupAggregatePlan {
@@ -280,6 +279,15 @@ fn write_operator(
         | Operator::IntervalJoin(_)
         | Operator::WindowJoin(_)
         | Operator::TemporalJoin(_) => unreachable!("a join is written with both its inputs"),
+    }
+}
+
+fn write_window_aggregate(plan: &WindowAggregatePlan, below: &[Option<usize>]) -> WindowAggregatePlan {
+    WindowAggregatePlan {
+        window: write_window(&plan.window, below),
+        keys: plan.keys.iter().map(|key| at(below, *key)).collect(),
+        aggregates: write_calls(&plan.aggregates, below),
+        ..plan.clone()
     }
 }
 
