@@ -2,7 +2,7 @@
 //!
 //! - [`automaton`](self): the pattern as transitions between positions;
 //! - `conditions`: the conditions of variables, over many rows and matches at once;
-//! - `search`: rows advance matches, matches are given or end;
+//! - `search`: rows advance matches; `endings`: matches are given or end;
 //! - `found`: matches as columns.
 //!
 //! By event time rows wait until the watermark passes them and are searched in order; rows that it has passed when
@@ -16,6 +16,7 @@
 
 mod automaton;
 mod conditions;
+mod endings;
 mod found;
 mod heap;
 mod navigation;

@@ -461,3 +461,85 @@ fn a_skip_that_goes_nowhere_and_too_many_matches_end_the_run() {
     let error = failure(many, &[("a", 1, 1), ("x", 1, 1), ("a", 2, 2), ("a", 3, 3)]);
     assert!(error.contains("more than 2 partial matches for the key ('a')"), "{error}");
 }
+
+/// Searches of all kinds for rows of random numbers.
+fn searches() -> Vec<Search> {
+    let loops = |reluctant| RowPattern::Sequence(vec![one(0), many(1, 0, None, reluctant), one(2)]);
+    let make = |pattern: RowPattern, within_ms, skip| {
+        let mut search = Search::new(&["A", "B", "C"], pattern);
+        let (a, b, c) = (search.last(0), search.last(1), search.last(2));
+        let before = search.read(Some(1), false, 1, 0);
+        let (sum, count) = (search.aggregate(Tiny::Sum, Some(1)), search.aggregate(Tiny::Count, None));
+        search.define(0, vec![a.clone()], |v| v[0] > 1);
+        search.define(1, vec![sum.clone(), b], |v| v[0] < 9 && v[1] < 5);
+        search.define(2, vec![c.clone(), a.clone()], |v| v[0] > v[1]);
+        search.plan.measures = vec![a, before, c, sum, count];
+        search.plan.within_ms = within_ms;
+        search.plan.skip = skip;
+        search
+    };
+    let pairs = RowPattern::Sequence(vec![many(0, 1, Some(3), true), many(1, 0, Some(2), true), one(2)]);
+    let mut timed_out = make(loops(true), Some(6), AfterMatch::PastLastRow);
+    timed_out.plan.give_timed_out = true;
+    let mut back = rise();
+    let before = back.read(Some(1), false, 0, 3);
+    back.plan.measures.push(before);
+    vec![
+        make(loops(false), None, AfterMatch::NextRow),
+        make(loops(true), Some(9), AfterMatch::NextRow),
+        make(loops(true), None, AfterMatch::Last(2)),
+        make(pairs, Some(12), AfterMatch::PastLastRow),
+        timed_out,
+        back,
+    ]
+}
+
+fn random_rows(seed: u64) -> (Vec<harness::Row>, Vec<(usize, i64)>) {
+    let mut bits = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut below = move |limit: u64| {
+        bits ^= bits << 13;
+        bits ^= bits >> 7;
+        bits ^= bits << 17;
+        (bits % limit) as i64
+    };
+    let (mut rows, mut marks) = (Vec::new(), Vec::new());
+    for at in 0..60_i64 {
+        let key = ["a", "b", "c"][below(3) as usize].to_string();
+        let value = (below(12) > 0).then(|| below(7).to_string());
+        let time = (at + below(8)).to_string();
+        rows.push(harness::Row {
+            kind: tidemill_types::RowKind::Insert,
+            values: vec![Some(key), value, Some(time)],
+        });
+        if below(3) == 0 {
+            marks.push((rows.len(), at));
+        }
+    }
+    marks.push((rows.len(), i64::MAX));
+    (rows, marks)
+}
+
+#[test]
+fn cuts_and_restarts_change_nothing() {
+    for (number, search) in searches().into_iter().enumerate() {
+        let plan = search.plan();
+        for seed in 0..4 {
+            let (rows, marks) = random_rows(seed);
+            let given = |chunk_rows, restart| {
+                let mut driver = harness::Driver::new(plan.clone(), input());
+                harness::feed_in_chunks(&mut driver, &rows, &marks, chunk_rows, restart);
+                driver.changes.sort();
+                driver.changes
+            };
+            let whole = given(usize::MAX, false);
+            assert!(!whole.is_empty(), "search {number}, seed {seed} finds something");
+            for (chunk_rows, restart) in [(1, false), (7, false), (4, true), (11, true)] {
+                assert_eq!(
+                    given(chunk_rows, restart),
+                    whole,
+                    "search {number}, seed {seed}, chunks of {chunk_rows}"
+                );
+            }
+        }
+    }
+}

@@ -6,8 +6,9 @@
 //! far as the history asked for; a key without match and history is forgotten. Slots of rows and cells given up
 //! stay readable until [`MatchTable::release`].
 
-use crate::sections::Sections;
+use crate::sections::{GONE, Sections};
 use crate::snapshot::{Reader, write_prefixed};
+use crate::tracking::Tracking;
 use crate::{KeyIndex, SlotCells, SnapshotRows, StateTable};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -125,6 +126,8 @@ pub struct MatchTable {
     pub cells: SlotCells,
     row_slots: Slots,
     cell_slots: Slots,
+    /// Which keys changed since the last checkpoint.
+    tracking: Tracking,
     history: usize,
     key_groups: u32,
 }
@@ -162,6 +165,7 @@ impl MatchTable {
             cells: SlotCells::new(match_kinds, 0),
             row_slots: Slots::default(),
             cell_slots: Slots::default(),
+            tracking: Tracking::default(),
             history,
             key_groups,
         }
@@ -181,7 +185,7 @@ impl MatchTable {
         for row in (0..hashes.len()).filter(|&row| every || begins(row)) {
             ids[row] = self.keys.resolve_one(hashes[row], keys.key(row));
         }
-        self.partitions.resize_with(self.keys.capacity(), Partition::new);
+        self.grow();
         if self.keys.is_empty() {
             return;
         }
@@ -190,15 +194,21 @@ impl MatchTable {
         }
     }
 
+    fn grow(&mut self) {
+        self.partitions.resize_with(self.keys.capacity(), Partition::new);
+        self.tracking.grow(self.keys.capacity());
+    }
+
     /// What is kept of a key.
     #[inline]
     pub fn partition(&self, id: u32) -> &Partition {
         &self.partitions[id as usize]
     }
 
-    /// What is kept of a key.
+    /// What is kept of a key, to be changed.
     #[inline]
     pub fn partition_mut(&mut self, id: u32) -> &mut Partition {
+        self.tracking.touch(id);
         &mut self.partitions[id as usize]
     }
 
@@ -219,6 +229,7 @@ impl MatchTable {
 
     /// Adds a row to a key; its values are to be written to the slot.
     pub fn push_row(&mut self, id: u32) -> u32 {
+        self.tracking.touch(id);
         let slot = self.row_slots.take(&mut self.rows);
         let partition = &mut self.partitions[id as usize];
         partition.rows.push_back(slot);
@@ -228,6 +239,7 @@ impl MatchTable {
 
     /// Counts a row of a key that nothing needs: no match reaches over it.
     pub fn pass_row(&mut self, id: u32) {
+        self.tracking.touch(id);
         let partition = &mut self.partitions[id as usize];
         partition.next_row += 1;
         self.row_slots.given_up.extend(partition.rows.drain(..));
@@ -235,6 +247,7 @@ impl MatchTable {
 
     /// Gives up the rows of a key that no match needs any more.
     pub fn trim(&mut self, id: u32) {
+        self.tracking.touch(id);
         let partition = &mut self.partitions[id as usize];
         let starts = partition.partial.iter().chain(&partition.completed).map(|found| found.start);
         let first = starts.min().unwrap_or(OPEN).min(partition.next_row).saturating_sub(self.history as u64);
@@ -262,6 +275,10 @@ impl MatchTable {
             let partition = &mut self.partitions[id as usize];
             if partition.is_idle() && partition.rows.is_empty() && self.keys.is_live(id) {
                 partition.reset();
+                if self.tracking.release(id) {
+                    let (hash, key) = (self.keys.hash(id), self.keys.key(id));
+                    self.tracking.note_gone(hash, |out| write_prefixed(out, key));
+                }
                 self.keys.remove(id);
             }
         }
@@ -311,17 +328,13 @@ impl MatchTable {
     }
 }
 
-impl StateTable for MatchTable {
-    fn schema_id(&self) -> u64 {
-        self.rows.schema_id() ^ self.cells.schema_id().rotate_left(1) ^ SALT
-    }
-
+impl MatchTable {
     /// Row: key (prefixed), next row, number of rows, their values, partial matches, complete matches.
-    fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
-        let mut sections = Sections::new(groups, self.key_groups);
-        for id in self.keys.ids() {
+    fn write(&self, ids: impl Iterator<Item = u32>, sections: &mut Sections) {
+        for id in ids {
             let partition = &self.partitions[id as usize];
-            let Some(out) = sections.row(self.keys.hash(id), true) else { continue };
+            let changed = self.tracking.is_changed(id);
+            let Some(out) = sections.row(self.keys.hash(id), changed) else { continue };
             write_prefixed(out, self.keys.key(id));
             out.extend_from_slice(&partition.next_row.to_le_bytes());
             out.extend_from_slice(&(partition.rows.len() as u32).to_le_bytes());
@@ -329,29 +342,94 @@ impl StateTable for MatchTable {
             self.write_matches(&partition.partial, out);
             self.write_matches(&partition.completed, out);
         }
+    }
+
+    /// Reads a row; what was kept of its key before is given up.
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        let key = reader.prefixed()?;
+        let id = self.keys.resolve_one(hash(key), key);
+        self.grow();
+        self.empty(id);
+        let next_row = reader.u64()?;
+        for _ in 0..reader.u32()? {
+            let slot = self.push_row(id);
+            self.rows.read(slot, reader)?;
+        }
+        let partial = self.read_matches(reader)?;
+        let completed = self.read_matches(reader)?;
+        let partition = &mut self.partitions[id as usize];
+        (partition.partial, partition.completed) = (partial, completed);
+        partition.next_row = next_row;
+        self.tracking.settle(id);
+        Ok(())
+    }
+
+    /// Gives up all rows and matches of a key.
+    fn empty(&mut self, id: u32) {
+        let partition = &mut self.partitions[id as usize];
+        self.row_slots.given_up.extend(partition.rows.drain(..));
+        let matches = partition.partial.drain(..).chain(partition.completed.drain(..));
+        let cells = matches.map(|found| found.cells).filter(|cells| *cells != NO_CELLS);
+        self.cell_slots.given_up.extend(cells);
+    }
+}
+
+impl StateTable for MatchTable {
+    fn schema_id(&self) -> u64 {
+        self.rows.schema_id() ^ self.cells.schema_id().rotate_left(1) ^ SALT
+    }
+
+    fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
+        let mut sections = Sections::new(groups, self.key_groups);
+        self.write(self.keys.ids(), &mut sections);
         sections.finish(self.schema_id())
     }
 
     fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
         rows.check_schema(self.schema_id())?;
+        self.tracking.start(self.keys.capacity(), self.keys.ids());
         for section in rows.of_groups(groups) {
             let mut reader = Reader::new(&section.bytes);
             while !reader.is_done() {
-                let key = reader.prefixed()?;
-                let id = self.keys.resolve_one(hash(key), key);
-                self.partitions.resize_with(self.keys.capacity(), Partition::new);
-                let next_row = reader.u64()?;
-                for _ in 0..reader.u32()? {
-                    let slot = self.push_row(id);
-                    self.rows.read(slot, &mut reader)?;
-                }
-                let partial = self.read_matches(&mut reader)?;
-                let completed = self.read_matches(&mut reader)?;
-                let partition = &mut self.partitions[id as usize];
-                (partition.partial, partition.completed) = (partial, completed);
-                partition.next_row = next_row;
+                self.read(&mut reader)?;
             }
         }
+        Ok(())
+    }
+
+    fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
+        let tracked = self.tracking.is_on();
+        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
+        self.tracking.write_gone(&mut sections);
+        match sections.any_whole() {
+            true => self.write(self.keys.ids(), &mut sections),
+            false => self.write(self.tracking.changed(), &mut sections),
+        }
+        self.tracking.start(self.keys.capacity(), self.keys.ids());
+        self.tracking.settle_all();
+        sections.finish(self.schema_id())
+    }
+
+    fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
+        changes.check_schema(self.schema_id())?;
+        for section in changes.of_groups(groups) {
+            let mut reader = Reader::new(&section.bytes);
+            while !reader.is_done() {
+                if reader.u8()? != GONE {
+                    self.read(&mut reader)?;
+                    continue;
+                }
+                let key = reader.prefixed()?;
+                if let Some(id) = self.keys.find(hash(key), key) {
+                    self.empty(id);
+                    self.partitions[id as usize].reset();
+                    self.tracking.forget(id);
+                    self.keys.remove(id);
+                }
+            }
+        }
+        self.row_slots.release(&mut self.rows);
+        self.cell_slots.release(&mut self.cells);
         Ok(())
     }
 

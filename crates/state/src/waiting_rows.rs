@@ -60,19 +60,13 @@ impl WaitingRows {
             return;
         }
         let batch = self.first + self.batches.len() as u32;
-        let mut run = usize::MAX;
         for (row, &time) in times.iter().enumerate() {
-            let place = Place { time, batch, row: row as u32 };
-            // Rows in order go where the row before went.
-            let fits = |run: &VecDeque<Place>| run.back().is_none_or(|last| last.time <= time);
-            let first_fit = run == 0 && fits(&self.runs[0]);
-            if !first_fit {
-                run = self.runs.iter().position(fits).unwrap_or_else(|| {
-                    self.runs.push(VecDeque::new());
-                    self.runs.len() - 1
-                });
+            // The last times of the runs fall from run to run, so the first run that fits is found by halving.
+            let run = self.runs.partition_point(|run| run.back().is_some_and(|last| last.time > time));
+            if run == self.runs.len() {
+                self.runs.push(VecDeque::new());
             }
-            self.runs[run].push_back(place);
+            self.runs[run].push_back(Place { time, batch, row: row as u32 });
         }
         self.live += times.len();
         self.batches.push_back(Batch { columns, rows: times.len(), live: times.len() });
