@@ -56,19 +56,13 @@ fn number(value: i64) -> Expr {
     Expr::Literal { value: Arc::new(Int64Array::from(vec![value])), data_type: bigint(), text }
 }
 
-/// The reads `last row of variable 0, 1, 2`, then `last row but one of variable 1`.
+/// The reads `last row of variable 0, 1, 2`, then `last row but one of all rows`.
 fn reads() -> Vec<Read> {
-    let read = |variable, offset| Read {
-        kind: ReadKind::Row(Navigation {
-            variable: Some(variable),
-            first: false,
-            offset,
-            back: 0,
-            column: 1,
-        }),
-        data_type: bigint(),
+    let read = |variable, offset| {
+        let own = Navigation { variable, first: false, offset, back: 0, column: 1 };
+        Read { kind: ReadKind::Row(own), data_type: bigint() }
     };
-    vec![read(0, 0), read(1, 0), read(2, 0), read(1, 1)]
+    vec![read(Some(0), 0), read(Some(1), 0), read(Some(2), 0), read(None, 1)]
 }
 
 fn plan(case: &str) -> MatchRecognizePlan {
