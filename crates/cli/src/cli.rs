@@ -1,6 +1,6 @@
 //! The flags, as clap reads them. What they mean is in `session`, `commands` and `output`.
 
-use crate::commands::{check, checkpoints, completions, explain, run, sql};
+use crate::commands::{check, checkpoints, completions, explain, run, sql, state};
 use crate::generate::GenerateArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -36,6 +36,7 @@ pub(crate) enum Command {
     Explain(explain::ExplainArgs),
     Sql(sql::SqlArgs),
     Generate(GenerateArgs),
+    State(state::StateArgs),
     Checkpoints(checkpoints::CheckpointsArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -133,7 +134,7 @@ pub(crate) enum Output {
     Table,
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_string(), value.to_string())),
         _ => Err("write it as NAME=VALUE".to_string()),

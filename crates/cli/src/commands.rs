@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod run;
 pub(crate) mod sql;
+pub(crate) mod state;
 
 use crate::cli::Command;
 use anyhow::Result;
@@ -18,6 +19,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Explain(args) => explain::run(args),
         Command::Sql(args) => sql::run(args),
         Command::Generate(args) => crate::generate::run(args),
+        Command::State(args) => state::run(args),
         Command::Checkpoints(args) => checkpoints::run(args),
         Command::Completions(args) => completions::run(args),
     }

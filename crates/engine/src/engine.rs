@@ -129,7 +129,7 @@ impl Engine {
     }
 
     /// Runs a statement in the session; pinned settings stay as they are.
-    fn run(&mut self, script: &Script, index: usize) -> Result<Outcome, EngineError> {
+    pub(crate) fn run(&mut self, script: &Script, index: usize) -> Result<Outcome, EngineError> {
         let outcome = self.session.run(&script.statements[index]).map_err(|d| script.refused(d))?;
         for (key, value) in &self.pinned {
             self.session.settings.set(key, value)?;
@@ -227,6 +227,10 @@ impl Engine {
         Ok(Some(state.resume(&job_name(job), &job.plan, &self.session.settings, &self.options.upgrade)?))
     }
 
+    pub(crate) fn zone(&self) -> chrono_tz::Tz {
+        self.session.settings.zone()
+    }
+
     fn parallelism(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let set = || self.session.settings.get("parallelism.default").and_then(|text| text.parse().ok());
@@ -308,7 +312,7 @@ fn endless_state(script: &Script, index: usize, job: &Job) -> Vec<String> {
 
 /// What a job is called in the state folder: the first table it writes, so that it is found again when statements
 /// change places or outputs are added.
-fn job_name(job: &Job) -> String {
+pub(crate) fn job_name(job: &Job) -> String {
     let mut targets = job.plan.nodes.iter().filter_map(|node| match &node.operator {
         Operator::Sink(SinkPlan { target: SinkTarget::Table { table, .. }, .. }) => Some(table.clone()),
         _ => None,

@@ -11,6 +11,7 @@ mod pipeline_state;
 mod restart;
 mod result;
 mod script;
+mod state_rows;
 mod supervisor;
 mod variables;
 
@@ -23,6 +24,7 @@ pub use error::EngineError;
 pub use job::{JobProgress, JobSummary, OperatorRow, RunningJob, StopHandle};
 pub use result::{ResultBatch, ResultColumn};
 pub use script::{Script, StatementInfo};
+pub use state_rows::{StateQuery, StateRow, StateRows, StateValue};
 pub use variables::Variables;
 
 /// What the composition root hands in: the connectors and functions of a session.

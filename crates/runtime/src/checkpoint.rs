@@ -18,12 +18,14 @@
 mod board;
 mod coordinator;
 mod epoch;
+mod inspect;
 mod options;
 mod restored;
 mod state;
 
 pub use board::{Board, PartReporter, ReaderOrder, Report, SinkOrder};
 pub use coordinator::Coordinator;
+pub use inspect::{SavedTable, saved_entries};
 pub use options::{CheckpointOptions, forget_loaded, reload};
 pub use restored::Restored;
 pub use state::{Barrier, TaskState, Whole};

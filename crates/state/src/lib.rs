@@ -13,6 +13,7 @@
 mod agenda;
 pub mod checkpoint;
 pub mod counted_sets;
+pub mod entries;
 pub mod frame_table;
 pub mod group_table;
 pub mod join_table;

@@ -6,6 +6,7 @@
 //! far as the history asked for; a key without match and history is forgotten. Slots of rows and cells given up
 //! stay readable until [`MatchTable::release`].
 
+use crate::entries::Entry;
 use crate::sections::{GONE, Sections};
 use crate::snapshot::{Reader, write_prefixed};
 use crate::tracking::Tracking;
@@ -431,6 +432,10 @@ impl StateTable for MatchTable {
         self.row_slots.release(&mut self.rows);
         self.cell_slots.release(&mut self.cells);
         Ok(())
+    }
+
+    fn each_entry(&self, each: &mut dyn FnMut(Entry<'_>)) {
+        self.ids().for_each(|id| each(Entry { key: Some(self.key(id)), ..Entry::default() }));
     }
 
     fn clear(&mut self) {

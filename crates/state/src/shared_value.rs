@@ -3,6 +3,7 @@
 //! Invariant: it only rises. When tasks are regrouped every new task gets the largest of the old ones;
 //! at an aligned barrier all tasks of an operator have reached the same watermark, so nothing is guessed.
 
+use crate::entries::Entry;
 use crate::snapshot::{Reader, SHARED_GROUP, Section};
 use crate::{SnapshotRows, StateTable};
 use bytes::Bytes;
@@ -59,6 +60,10 @@ impl StateTable for SharedValue {
     /// Always whole: it is one number.
     fn delta(&mut self, groups: Range<u32>, _whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
         self.snapshot(groups)
+    }
+
+    fn each_entry(&self, each: &mut dyn FnMut(Entry<'_>)) {
+        each(Entry { numbers: &[("value", self.value)], ..Entry::default() });
     }
 
     fn clear(&mut self) {

@@ -1,5 +1,6 @@
 //! What every kind of state table can do for the runtime, whatever operators use it for.
 
+use crate::entries::Entry;
 use crate::{MemoryBudget, SnapshotRows};
 use std::ops::Range;
 use tidemill_types::{Error, Result};
@@ -44,6 +45,10 @@ pub trait StateTable: Send {
     fn tend(&mut self) -> Result<()> {
         Ok(())
     }
+
+    /// Shows every entry, in no particular order, to people who look into a checkpoint. Small tables that say nothing by
+    /// themselves show none.
+    fn each_entry(&self, _each: &mut dyn FnMut(Entry<'_>)) {}
 
     /// Forgets everything.
     fn clear(&mut self);

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a key is due at most once at one time; due timers come in the order of their times.
 
+use crate::entries::Entry;
 use crate::sections::{GONE, Sections};
 use crate::snapshot::{Reader, write_prefixed};
 use crate::tracking::Gone;
@@ -164,6 +165,12 @@ impl StateTable for Timers {
             }
         }
         Ok(())
+    }
+
+    fn each_entry(&self, each: &mut dyn FnMut(Entry<'_>)) {
+        for (time, key) in &self.due {
+            each(Entry { key: Some(key), numbers: &[("time", *time)], ..Entry::default() });
+        }
     }
 
     fn clear(&mut self) {

@@ -16,11 +16,13 @@
 //! - ARRAY: before each element `01`, then the element like a column; `00` at the end;
 //! - MAP, MULTISET: like an ARRAY of the entries (key, value), in the byte order of the entries.
 
+mod check;
 mod decode;
 mod encode;
 #[cfg(test)]
 mod tests;
 
+pub use check::is_key;
 pub use decode::decode;
 
 use crate::DataType;

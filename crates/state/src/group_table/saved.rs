@@ -3,6 +3,7 @@
 //! Row: key (prefixed), last change, values. What is gone: the key.
 
 use super::GroupTable;
+use crate::entries::Entry;
 use crate::sections::{GONE, Sections};
 use crate::snapshot::{Reader, write_prefixed};
 use crate::spill::{Back, in_use};
@@ -224,6 +225,12 @@ impl StateTable for GroupTable {
             self.tend()?;
         }
         Ok(())
+    }
+
+    fn each_entry(&self, each: &mut dyn FnMut(Entry<'_>)) {
+        for slot in self.slots() {
+            each(Entry { key: Some(self.key(slot)), cells: Some((&self.values, slot)), ..Entry::default() });
+        }
     }
 
     fn clear(&mut self) {

@@ -4,6 +4,7 @@
 //! key and identity.
 
 use super::{Chain, Entry, JoinTable, NONE};
+use crate::entries;
 use crate::row_arena::RowArena;
 use crate::sections::{GONE, Sections};
 use crate::snapshot::{Reader, write_prefixed};
@@ -272,6 +273,13 @@ impl StateTable for JoinTable {
             self.tend()?;
         }
         Ok(())
+    }
+
+    fn each_entry(&self, each: &mut dyn FnMut(entries::Entry<'_>)) {
+        for id in self.ids() {
+            let numbers = [("count", self.count(id)), ("matches", self.matches(id))];
+            each(entries::Entry { row: Some(self.row(id)), numbers: &numbers, ..entries::Entry::default() });
+        }
     }
 
     fn clear(&mut self) {

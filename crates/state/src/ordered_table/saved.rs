@@ -4,6 +4,7 @@
 
 use super::rows::{Row, Rows};
 use super::{OrderedTable, row_bytes};
+use crate::entries::Entry;
 use crate::sections::{GONE, Sections};
 use crate::snapshot::{Reader, write_prefixed};
 use crate::spill::{Back, in_use};
@@ -194,6 +195,12 @@ impl StateTable for OrderedTable {
             self.tend()?;
         }
         Ok(())
+    }
+
+    fn each_entry(&self, each: &mut dyn FnMut(Entry<'_>)) {
+        self.for_each(|key, sort_key, row| {
+            each(Entry { key: Some(key), sort_key: Some(sort_key), row: Some(row), ..Entry::default() });
+        });
     }
 
     fn clear(&mut self) {

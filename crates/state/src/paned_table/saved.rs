@@ -5,6 +5,7 @@
 
 use super::pane::Pane;
 use super::{DERIVED_END, PaneId, PanedTable};
+use crate::entries::Entry;
 use crate::sections::{GONE, Sections};
 use crate::snapshot::{Reader, Section, write_prefixed};
 use crate::{KeyIndex, MemoryBudget, SnapshotRows, StateTable};
@@ -183,6 +184,16 @@ impl StateTable for PanedTable {
             self.tend()?;
         }
         Ok(())
+    }
+
+    fn each_entry(&self, each: &mut dyn FnMut(Entry<'_>)) {
+        for pane in self.panes() {
+            let numbers = [("pane", pane.0)];
+            for &slot in self.pane(pane) {
+                let (key, cells) = (Some(self.key(slot)), Some((&self.values, slot)));
+                each(Entry { key, numbers: &numbers, cells, ..Entry::default() });
+            }
+        }
     }
 
     fn clear(&mut self) {

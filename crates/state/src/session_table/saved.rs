@@ -3,6 +3,7 @@
 //! Row: key (prefixed), start, end, values. What is gone: all sessions of a key.
 
 use super::{Session, SessionTable};
+use crate::entries::Entry;
 use crate::sections::{GONE, Sections};
 use crate::snapshot::{Reader, write_prefixed};
 use crate::spill::{Back, Spill, in_use};
@@ -213,6 +214,16 @@ impl StateTable for SessionTable {
             self.tend()?;
         }
         Ok(())
+    }
+
+    fn each_entry(&self, each: &mut dyn FnMut(Entry<'_>)) {
+        for id in self.keys.ids() {
+            for session in self.sessions(id) {
+                let numbers = [("start", session.start), ("end", session.end)];
+                let (key, cells) = (Some(self.key(id)), Some((&self.values, session.slot)));
+                each(Entry { key, numbers: &numbers, cells, ..Entry::default() });
+            }
+        }
     }
 
     fn clear(&mut self) {
