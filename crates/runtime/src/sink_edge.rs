@@ -11,13 +11,10 @@ use crate::source_edge::Attempts;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tidemill_connector::{Packet, Sink};
+use tidemill_connector::{LAST_EPOCH, Packet, Sink};
 use tidemill_types::Result;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
-
-/// The number under which a sink prepares what comes behind the last barrier.
-const LAST_EPOCH: u64 = u64::MAX;
 
 /// Makes a call of a sink, again and again with pauses while that may help.
 macro_rules! retry {

@@ -35,11 +35,8 @@ impl Folder {
         table.options.0.insert("path".into(), root.display().to_string());
         table.options.0.insert("format".into(), "csv".into());
         table.state_dir = Some(root.with_file_name("state"));
-        if let (Some(disk), Some(state_dir)) = (&simulated, &table.state_dir) {
+        if let Some(disk) = &simulated {
             table.disk = Arc::new(disk.clone());
-            // A run has made its state folder before anything else.
-            disk.create_folder(state_dir).unwrap();
-            state_dir.ancestors().skip(1).for_each(|above| disk.sync_folder(above).unwrap());
         }
         Folder { table, root, simulated }
     }
@@ -188,7 +185,7 @@ async fn overwriting_replaces_former_rows_and_none_of_its_own() {
         assert!(files.contains_key("k=other/_kept"));
         // Whoever begins anew with another state folder replaces the rows.
         let mut folder = folder.0;
-        folder.table.state_dir = Some("/data/another".into());
+        folder.table.pipeline_id = "another".into();
         let mut sinks = folder.open(9_999, 1);
         write(&mut sinks[0], &folder.rows(0..100)).await;
         commit(&mut sinks[0], LAST_EPOCH).await;

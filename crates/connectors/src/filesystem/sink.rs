@@ -5,7 +5,6 @@
 
 use super::commit::Committer;
 use super::files::Files;
-use super::listing::absolute;
 use super::parts::{Owner, Parts};
 use super::rolling::Rolling;
 use std::path::PathBuf;
@@ -29,7 +28,7 @@ pub(super) struct FileSink {
 impl FileSink {
     /// The sink of a table under `root`; nothing is written yet.
     pub(super) fn open(request: &TableRequest<'_>, root: PathBuf) -> Result<Self> {
-        let owner = owner(request)?;
+        let owner = owner(request);
         let rolling = Rolling::from(request.options)?;
         let parts = Parts::new(request.disk.clone(), root, owner, rolling, request.overwrite);
         let files = Files::new(parts, Committer::open(request)?, request);
@@ -58,44 +57,15 @@ impl FileSink {
     }
 }
 
-fn owner(request: &TableRequest<'_>) -> Result<Owner> {
+fn owner(request: &TableRequest<'_>) -> Owner {
     let (run, task) = (request.run_id.to_string(), request.task);
-    let pipeline = request.checkpointed.then(|| pipeline(request));
-    let result = match (&pipeline, request.overwrite) {
-        (Some(pipeline), true) => result(request, pipeline)?,
-        _ => return Ok(Owner { result: run.clone(), run, task, pipeline }),
-    };
-    Ok(Owner { run: format!("{result}-{run}"), result, task, pipeline })
-}
-
-/// What the parts of all runs that overwrite a table share which go on from one another: it is made with the first
-/// of them and kept in the state folder, so that whoever begins anew with another one replaces their rows.
-fn result(request: &TableRequest<'_>, pipeline: &str) -> Result<String> {
-    let Some(state_dir) = request.state_dir else { return Ok(pipeline.to_string()) };
-    let folder = state_dir.join("connectors");
-    let (path, disk) = (folder.join(format!("overwrite-{pipeline}")), &request.disk);
-    let mut name = vec![0; 256];
-    let mut read_or_make = || -> std::io::Result<usize> {
-        if disk.size(&path)?.unwrap_or(0) == 0 {
-            disk.create_folder(&folder)?;
-            let mut file = disk.append(&path)?;
-            file.append(request.run_id.as_bytes())?;
-            file.sync()?;
-            disk.sync_folder(&folder)?;
-            disk.sync_folder(state_dir)?;
-        }
-        disk.read(&path, 0, &mut name)
-    };
-    let bytes = read_or_make().map_err(|error| {
-        Error::external_fatal(format!("can't keep the name of a result in '{}': {error}", path.display()))
-    })?;
-    Ok(format!("{:016x}", xxh3_64(&name[..bytes])))
-}
-
-/// What the hidden files of a pipeline have in their name: another state folder is another pipeline.
-fn pipeline(request: &TableRequest<'_>) -> String {
-    let state_dir = request.state_dir.map(absolute).unwrap_or_default();
-    format!("{:016x}", xxh3_64(format!("{}\0{}", request.pipeline_id, state_dir.display()).as_bytes()))
+    // The identity of the pipeline as part of a file's name.
+    let pipeline = request.checkpointed.then(|| format!("{:016x}", xxh3_64(request.pipeline_id.as_bytes())));
+    match pipeline.clone().filter(|_| request.overwrite) {
+        // Runs that go on from one another give one result; whoever begins anew replaces it.
+        Some(result) => Owner { run: format!("{result}-{run}"), result, task, pipeline },
+        None => Owner { result: run.clone(), run, task, pipeline },
+    }
 }
 
 #[async_trait::async_trait]

@@ -77,14 +77,13 @@ impl Builder<'_> {
         Ok(SinkHead::new(sink, &schema, out))
     }
 
-    /// The part in checkpoints of the next sink of a node, which is one of so many. What tasks of the run before had
-    /// prepared is dealt out among them.
-    fn sink_checkpoints(&mut self, uid: String, parallelism: usize) -> Option<SinkCheckpoints> {
+    /// The part in checkpoints of the next sink of a node. What tasks of the run before had prepared goes to the first:
+    /// what one of them prepared in several epochs must not be torn apart, and its parts do not say whose they are.
+    fn sink_checkpoints(&mut self, uid: String) -> Option<SinkCheckpoints> {
         let board = self.board.as_mut()?;
-        let task = board.sinks.iter().filter(|(name, _)| *name == uid).count();
+        let is_first = board.sinks.iter().all(|(name, _)| *name != uid);
         let prepared = self.restored.as_ref().and_then(|restored| restored.sinks.get(&uid));
-        let restored =
-            prepared.into_iter().flatten().skip(task).step_by(parallelism.max(1)).cloned().collect();
+        let restored = prepared.filter(|_| is_first).cloned().unwrap_or_default();
         let (reporter, orders) = board.add_sink(uid);
         Some(SinkCheckpoints { reporter, orders, restored })
     }
@@ -128,7 +127,7 @@ impl Builder<'_> {
             disk: Arc::new(SystemDisk),
         })?;
         let queue = Arc::new(PacketQueue::new(self.options.queue_bytes_max, signal.clone()));
-        let checkpoints = self.sink_checkpoints(uid, parallelism);
+        let checkpoints = self.sink_checkpoints(uid);
         let (sink, retry) = (opened.sink, self.options.retry);
         self.sinks.push(Writer { sink, queue: queue.clone(), retry, checkpoints });
         Ok(SinkOut::Packets { front: opened.front, queue })
