@@ -377,12 +377,9 @@ impl StateTable for TimedTable {
             + self.entries.capacity() * size_of::<Entry>()
     }
 
+    /// A key that is only due counts too.
     fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.rows.len().max(self.keys.len())
     }
 }
 

@@ -19,3 +19,4 @@ pub mod simulation;
 pub mod sink_suite;
 pub mod source_suite;
 pub mod table;
+mod timed_joins;
