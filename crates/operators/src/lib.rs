@@ -17,6 +17,7 @@ mod join_rows;
 pub mod keys;
 pub mod limit;
 pub mod local_window_aggregate;
+pub mod lookup_join;
 pub mod match_recognize;
 pub mod mini_batch;
 pub mod operator;

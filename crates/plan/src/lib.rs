@@ -26,7 +26,9 @@ pub use expr::Expr;
 pub use function::{
     ArgumentInfo, BindCall, BoundScalar, CastMode, FunctionRegistry, Kernel, ScalarFunction, SessionInfo,
 };
-pub use join::{IntervalJoinPlan, JoinKind, JoinOn, JoinPlan, TemporalJoinPlan, WindowJoinPlan};
+pub use join::{
+    IntervalJoinPlan, JoinKind, JoinOn, JoinPlan, LookupJoinPlan, TemporalJoinPlan, WindowJoinPlan,
+};
 pub use stable_id::stable_ids;
 pub use stream::{
     ChangelogMode, Exchange, FromChangelogPlan, Input, Node, NodeId, Operator, SetOperationKind,

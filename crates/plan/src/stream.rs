@@ -3,7 +3,7 @@
 //! Invariant: nodes are in topological order; a node's inputs have smaller ids. Column indices refer to the
 //! schema of the input node.
 
-use crate::join::{IntervalJoinPlan, JoinPlan, TemporalJoinPlan, WindowJoinPlan};
+use crate::join::{IntervalJoinPlan, JoinPlan, LookupJoinPlan, TemporalJoinPlan, WindowJoinPlan};
 use crate::over::OverPlan;
 use crate::pattern::MatchRecognizePlan;
 use crate::rank::{DeduplicatePlan, TimeSortPlan, TopNPlan, WindowTopNPlan};
@@ -151,6 +151,8 @@ pub enum Operator {
     WindowJoin(WindowJoinPlan),
     /// Gives each left row the version of the right table that was valid at the left row's time.
     TemporalJoin(TemporalJoinPlan),
+    /// Gives each row once for each row of a table that has its key. Gives the columns, then the table's.
+    LookupJoin(Box<LookupJoinPlan>),
     /// All rows of all inputs.
     Union,
     /// INTERSECT and EXCEPT of two inputs of the same types.
@@ -436,6 +438,7 @@ impl Operator {
             Operator::IntervalJoin(_) => "interval-join",
             Operator::WindowJoin(_) => "window-join",
             Operator::TemporalJoin(_) => "temporal-join",
+            Operator::LookupJoin(_) => "lookup-join",
             Operator::Union => "union",
             Operator::SetOperation(_) => "set-operation",
             Operator::Unnest(_) => "unnest",

@@ -12,6 +12,7 @@
 
 mod builder;
 mod lanes;
+mod lookup;
 mod nodes;
 mod open;
 mod phases;

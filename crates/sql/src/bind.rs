@@ -27,6 +27,7 @@ mod lateral;
 mod legacy_window;
 mod lengths;
 mod literal;
+mod lookup_join;
 mod match_pattern;
 mod match_recognize;
 mod match_scope;

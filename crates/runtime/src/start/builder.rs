@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 use tidemill_connector::OpenSource;
 use tidemill_operators::LocalPhase;
+use tidemill_operators::lookup_join::LookupTable;
 use tidemill_plan::{Node, NodeId, Operator, StreamPlan, stable_ids};
 use tidemill_types::{Result, SystemDisk};
 
@@ -45,6 +46,8 @@ pub(super) struct Builder<'a> {
     pub(super) queued_rows: Vec<Vec<Arc<AtomicUsize>>>,
     pub(super) metrics: Registry,
     pub(super) entries: BTreeMap<NodeId, OperatorEntry>,
+    /// The tables of lookup joins by node.
+    pub(super) lookups: BTreeMap<NodeId, Arc<LookupTable>>,
     pub(super) sinks: Vec<Writer>,
     /// The channels of checkpoints, if there are any.
     pub(super) board: Option<Board>,
@@ -91,6 +94,7 @@ impl<'a> Builder<'a> {
             metrics: Registry::default(),
             entries: BTreeMap::new(),
             sinks: Vec::new(),
+            lookups: BTreeMap::new(),
             board: options.checkpoints.as_ref().map(|_| Board::new()),
             lost_changes: Arc::default(),
             restored,

@@ -8,6 +8,7 @@ use crate::signal::TaskSignal;
 use crate::watermarks::InputWatermarks;
 use std::ops::Range;
 use std::sync::Arc;
+use tidemill_operators::lookup_join::LookupJoin;
 use tidemill_operators::{JobInfo, LocalPhase, Output, build_global, build_local, set_budget};
 use tidemill_plan::{Node, NodeId, Operator, StreamPlan};
 use tidemill_state::checkpoint::decide::groups_of_task;
@@ -148,6 +149,10 @@ impl Builder<'_> {
                     job,
                     merge,
                 )))
+            }
+            Operator::LookupJoin(plan) => {
+                let table = self.lookup_table(node, plan)?;
+                Body::Operator(Box::new(LookupJoin::new(plan, &self.input_schema(node), table)))
             }
             Operator::WindowAggregate(plan) if second_phase => {
                 Body::Operator(build_global(plan, &self.input_schema(node), &job)?)

@@ -145,7 +145,7 @@ fn state_dir(options: &JobOptions) -> Option<&Path> {
     options.checkpoints.as_ref()?.state_dir.as_deref()
 }
 
-fn open_source(source: &SourcePlan, uid: &str, options: &JobOptions) -> Result<OpenSource> {
+pub(super) fn open_source(source: &SourcePlan, uid: &str, options: &JobOptions) -> Result<OpenSource> {
     let connector = options.connectors.find(&source.connector)?;
     let open = connector.source.ok_or_else(|| cannot(&source.table, connector.name, "read"))?;
     open(&TableRequest {

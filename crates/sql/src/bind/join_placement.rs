@@ -55,6 +55,11 @@ pub(super) struct Joining {
 }
 
 impl Joining {
+    /// A join over a left input with so many columns.
+    pub(super) fn new(relation: Relation, placed: usize) -> Self {
+        Joining { relation, placed }
+    }
+
     /// Where a column stands that had this number when the left input had so many.
     fn place(&self, width: usize) -> impl Fn(usize) -> usize + Copy + use<> {
         let placed = self.placed;

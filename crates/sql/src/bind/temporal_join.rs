@@ -3,6 +3,7 @@
 //! Rules (Flink documentation, "Joins"): the time is a time attribute of the left side; inner and left joins only.
 //! With event time the right side is a versioned table: it has a primary key and one event-time attribute, and
 //! the condition compares the whole key. What else the condition says of a version holds for the valid one.
+//! With processing time it is a lookup join.
 
 use super::join::Joined;
 use super::join_placement::{Joining, Keyed, Pending};
@@ -82,7 +83,7 @@ impl Binder<'_> {
 
     pub(super) fn temporal_join(&mut self, pending: Pending, time: &SystemTime) -> Bound<Joining> {
         if time.time == TimeAttribute::Proctime {
-            return Err(super::unsupported(time.span, "a join FOR SYSTEM_TIME AS OF processing time"));
+            return self.lookup_join(pending, time.span);
         }
         if self.session.info().batch {
             return Err(Diagnostic::new(

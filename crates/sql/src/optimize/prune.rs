@@ -92,6 +92,7 @@ fn inputs_needed(node: &Node, needed: &BTreeSet<usize>, width: usize) -> BTreeSe
         | Operator::IntervalJoin(_)
         | Operator::WindowJoin(_)
         | Operator::TemporalJoin(_) => unreachable!("a join's inputs are told apart before"),
+        Operator::LookupJoin(plan) => joins::lookup_needed(plan, needed, width),
         Operator::Unnest(plan) => {
             let kept = needed.iter().filter_map(|i| plan.kept.get(*i));
             kept.copied().chain([plan.collection]).collect()
@@ -251,6 +252,7 @@ fn write_operator(
             let plan = FromChangelogPlan { op: at(below, plan.op), kept, ..plan.clone() };
             (Operator::FromChangelog(plan), packed(needed, width))
         }
+        Operator::LookupJoin(plan) => joins::lookup_written(plan, below),
         Operator::Unnest(plan) => {
             let columns = (0..plan.kept.len()).filter(|i| needed.contains(i)).collect::<Vec<_>>();
             let elements = plan.kept.len()..width;

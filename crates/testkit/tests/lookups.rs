@@ -1,0 +1,53 @@
+//! Lookup joins end to end: tables of files and of generated rows, through views, at any parallelism.
+
+#![allow(clippy::unwrap_used)]
+
+use tidemill_testkit::run::run;
+
+fn answer(query: &str, parallelism: usize) -> Vec<Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let rows = file("rows.csv", "1,5\n2,7\n-,3\n3,2\n2,9\n");
+    let dim = file("dim.csv", "1,one\n2,two\n2,zwei\n-,none\n4,four\n");
+    let script = format!(
+        "CREATE TABLE r (k INT, v INT, p AS PROCTIME()) WITH ('connector' = 'filesystem', 'path' = '{rows}', 'format' = 'csv', 'csv.null-literal' = '-');
+         CREATE TABLE d (k INT, name STRING, loud AS UPPER(name)) WITH ('connector' = 'filesystem', 'path' = '{dim}', 'format' = 'csv', 'csv.null-literal' = '-');
+         CREATE VIEW few AS SELECT k, name FROM d WHERE name <> 'zwei';
+         CREATE TABLE g (k INT) WITH ('connector' = 'datagen', 'number-of-rows' = '4', 'fields.k.kind' = 'sequence', 'fields.k.start' = '1', 'fields.k.end' = '4');
+         {query}"
+    );
+    let rows = run(&script, parallelism).unwrap().rows;
+    rows.into_iter().flat_map(|(row, count)| vec![row; count as usize]).collect()
+}
+
+fn check(query: &str, expected: &[&str]) {
+    for parallelism in [1, 3] {
+        let given: Vec<String> = answer(query, parallelism).iter().map(|row| row.join(" ")).collect();
+        assert_eq!(given, expected, "{query} at parallelism {parallelism}");
+    }
+}
+
+#[test]
+fn rows_meet_all_rows_of_their_key() {
+    check(
+        "SELECT r.v, d.loud FROM r JOIN d FOR SYSTEM_TIME AS OF r.p AS d ON r.k = d.k;",
+        &["5 ONE", "7 TWO", "7 ZWEI", "9 TWO", "9 ZWEI"],
+    );
+    check(
+        "SELECT r.v, d.name FROM r LEFT JOIN d FOR SYSTEM_TIME AS OF r.p AS d ON r.k = d.k AND d.name <> 'two' AND r.v > 5;",
+        &["2 NULL", "3 NULL", "5 NULL", "7 zwei", "9 zwei"],
+    );
+}
+
+#[test]
+fn views_and_generated_tables_can_be_looked_up() {
+    check(
+        "SELECT r.v, f.name FROM r JOIN few FOR SYSTEM_TIME AS OF r.p AS f ON f.k = r.k WHERE f.name <> 'one';",
+        &["7 two", "9 two"],
+    );
+    check("SELECT SUM(r.v) AS s FROM r JOIN g FOR SYSTEM_TIME AS OF r.p AS g ON g.k = r.k + 1;", &["23"]);
+}
