@@ -110,8 +110,9 @@ async fn read(options: &Options, events: usize, decode: bool) -> u64 {
         zone: chrono_tz::UTC,
     };
     let mut decoder: Box<dyn Decoder> = open(&request).expect("the columns can be read");
+    let total = events.div_ceil(CHUNK_ROWS) * CHUNK_ROWS;
     let (mut rows, mut bytes) = (0, 0);
-    while rows < events {
+    while rows < total {
         match source.next().await.expect("the topic can be read") {
             Fetched::Blob(fetched) => {
                 bytes += fetched.blob.bytes.len() as u64;
@@ -125,7 +126,7 @@ async fn read(options: &Options, events: usize, decode: bool) -> u64 {
             _ => {}
         }
     }
-    assert_eq!(rows, events.div_ceil(CHUNK_ROWS) * CHUNK_ROWS, "all events were read");
+    assert_eq!(rows, total, "all events were read");
     bytes
 }
 

@@ -127,11 +127,18 @@ impl Source for KafkaSource {
     }
 
     fn positions(&self) -> Positions {
-        self.splits.iter().map(|split| (split.name.to_string(), split.position.to_string())).collect()
+        // Partitions that were not found again yet stand where the earlier run left them.
+        let saved = self.saved.iter().flatten();
+        let mut positions: Positions =
+            saved.map(|((topic, partition), at)| (format!("{topic}/{partition}"), at.to_string())).collect();
+        let found = self.splits.iter().map(|split| (split.name.to_string(), split.position.to_string()));
+        positions.extend(found);
+        positions
     }
 
     async fn restore(&mut self, positions: &Positions) -> Result<()> {
-        self.saved = Some(offsets(positions)?);
+        // A run that had not found its partitions yet saved nothing: this one starts as the options say.
+        self.saved = Some(offsets(positions)?).filter(|saved| !saved.is_empty());
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 
 mod admin;
 mod formats;
+mod promises;
 mod reading;
 mod restarts;
 mod security;

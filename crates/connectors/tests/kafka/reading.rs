@@ -3,6 +3,7 @@
 use crate::admin::{committed, delete_records, grow, new_topic, unique};
 use crate::tables::{failure, open_sink, open_source, options, records, rows, table, write};
 use tidemill_connector::{Fetched, Positions, Source};
+use tidemill_testkit::source_suite::assert_replays;
 
 const COLUMNS: &str = "k STRING, v BIGINT";
 
@@ -146,6 +147,44 @@ async fn error_of(source: &mut dyn Source) -> String {
             Ok(_) => {}
         }
     }
+}
+
+#[tokio::test]
+async fn runs_that_are_cut_and_resumed_read_each_record_once() {
+    let topic = new_topic("cut", 3);
+    let mut sink = open_sink(&options(&topic, &[("sink.partitioner", "round-robin")]), "run");
+    for batch in 0..40 {
+        let values: Vec<(&str, i64)> = (0..60).map(|v| ("k", batch * 60 + v)).collect();
+        write(&mut sink, &values).await;
+    }
+    let small = [
+        ("scan.startup.mode", "earliest-offset"),
+        ("scan.bounded.mode", "latest-offset"),
+        ("properties.max.partition.fetch.bytes", "2000"),
+        ("properties.fetch.max.bytes", "4000"),
+    ];
+    assert_replays(|| open_source(&options(&topic, &small)), 11, 8).await;
+}
+
+#[test]
+fn a_watermark_waits_for_the_slowest_partition() {
+    let topic = new_topic("watermarks", 2);
+    // One partition is an hour behind the other: were the watermark not the least of both, its rows were late.
+    let columns = "k STRING, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND";
+    let rows_of = |hour: i64| {
+        (0..20).map(move |n| {
+            format!("('k{hour}', CAST({n} AS BIGINT), TIMESTAMP '2024-01-01 {hour:02}:{n:02}:00')")
+        })
+    };
+    let keyed = [("format", "-"), ("value.format", "json"), ("key.format", "raw"), ("key.fields", "k")];
+    let values: Vec<String> = rows_of(6).chain(rows_of(5)).collect();
+    let script = format!(
+        "{}INSERT INTO t VALUES {};\n\
+         SELECT k, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR)) GROUP BY k, window_start, window_end;",
+        table("t", columns, &topic, &keyed),
+        values.join(", ")
+    );
+    assert_eq!(rows(&script), ["k5,20", "k6,20"]);
 }
 
 #[test]

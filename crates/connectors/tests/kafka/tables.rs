@@ -66,6 +66,15 @@ fn schema() -> Schema {
 }
 
 fn with_request<T>(options: &Options, run_id: &str, open: impl FnOnce(&TableRequest<'_>) -> T) -> T {
+    with_task(options, run_id, (0, 1), open)
+}
+
+fn with_task<T>(
+    options: &Options,
+    run_id: &str,
+    (task, parallelism): (usize, usize),
+    open: impl FnOnce(&TableRequest<'_>) -> T,
+) -> T {
     let schema = schema();
     open(&TableRequest {
         table: "t",
@@ -76,8 +85,8 @@ fn with_request<T>(options: &Options, run_id: &str, open: impl FnOnce(&TableRequ
         partition_by: &[],
         primary_key: &[],
         overwrite: false,
-        task: 0,
-        parallelism: 1,
+        task,
+        parallelism,
         zone: chrono_tz::UTC,
         run_id,
         pipeline_id: "pipe",
@@ -97,6 +106,14 @@ pub fn open_source(options: &Options) -> OpenSource {
 pub fn open_sink(options: &Options, run_id: &str) -> OpenSink {
     let kafka = connectors().find("kafka").unwrap().clone();
     with_request(options, run_id, |request| kafka.sink.unwrap()(request).unwrap())
+}
+
+/// Opens the sinks of a run with checkpoints.
+pub fn open_sinks(options: &Options, run_id: &str, count: usize) -> Vec<OpenSink> {
+    let kafka = connectors().find("kafka").unwrap().clone();
+    let open =
+        |task| with_task(options, run_id, (task, count), |request| kafka.sink.unwrap()(request).unwrap());
+    (0..count).map(open).collect()
 }
 
 /// Packets of these rows.

@@ -17,7 +17,8 @@ fn the_newest_row_of_each_key_counts() {
     for more in [&[][..], &[("value.fields-include", "EXCEPT_KEY")]] {
         let topic = new_topic("upserts", 3);
         let script = format!(
-            "{}INSERT INTO t SELECT k, COUNT(*) FROM (VALUES ('a'), ('b'), ('a'), ('c'), ('a')) AS v(k) GROUP BY k;\n\
+            "{}INSERT INTO t SELECT k, COUNT(*) FROM \
+             (SELECT CAST(k AS STRING) AS k FROM (VALUES ('a'), ('b'), ('a'), ('c'), ('a')) AS v(k)) GROUP BY k;\n\
              INSERT INTO t VALUES ('b', CAST(40 AS BIGINT));\n\
              SELECT * FROM t;",
             table("t", KEYED, &topic, &[UPSERT, more].concat())
@@ -33,7 +34,8 @@ fn the_newest_row_of_each_key_counts() {
 fn deletions_are_records_without_value() {
     let topic = new_topic("deleted", 1);
     let changes = "CREATE TEMPORARY VIEW changes AS SELECT k, c FROM \
-                   (SELECT k, COUNT(*) AS c FROM (VALUES ('a'), ('b'), ('a')) AS v(k) GROUP BY k) WHERE c < 2;\n";
+                   (SELECT k, COUNT(*) AS c FROM \
+                   (SELECT CAST(k AS STRING) AS k FROM (VALUES ('a'), ('b'), ('a')) AS v(k)) GROUP BY k) WHERE c < 2;\n";
     let script = format!(
         "{}{changes}INSERT INTO t SELECT * FROM changes;\nSELECT * FROM t;",
         table("t", KEYED, &topic, UPSERT)

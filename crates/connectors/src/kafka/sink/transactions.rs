@@ -3,8 +3,9 @@
 //! 1. An epoch's records go into a transaction with an id of its own: `base-run-task-slot`.
 //! 2. `prepare` saves the id with the producer's number and epoch, and the next records begin another one.
 //! 3. `commit` ends it by what was saved; ending it twice is the same as once.
-//! 4. A slot is used again only when a later epoch was committed, and with a new producer epoch: so an old
-//!    checkpoint can never commit newer records.
+//! 4. A slot is used again only when an epoch was committed that was prepared after its own commit, so that the
+//!    checkpoint to resume from holds it no more; and with a new producer epoch, so that an old checkpoint can never
+//!    commit newer records.
 //! 5. What former runs left open is aborted at the first commit: then every sink of the table has recovered, so
 //!    nothing that is open belongs to the checkpoint any more.
 
@@ -105,8 +106,12 @@ pub(super) struct Transactions {
     /// Slots that no checkpoint needs any more.
     free: BTreeSet<usize>,
     next_slot: usize,
-    /// The slots of the epochs that were committed last.
-    last_committed: BTreeSet<usize>,
+    /// How many epochs were prepared.
+    prepared: u64,
+    /// Slots that wait for their commit, with the number of their epoch.
+    waiting: BTreeMap<usize, u64>,
+    /// Slots that were committed, with how many epochs were prepared by then.
+    committed: Vec<(usize, u64)>,
     /// The transaction of the epoch at hand, and what takes part in it.
     current: Option<(Producer, BTreeSet<(String, i32)>)>,
     cleaned: bool,
@@ -121,7 +126,9 @@ impl Transactions {
             parallelism: config.parallelism,
             free: BTreeSet::new(),
             next_slot: 0,
-            last_committed: BTreeSet::new(),
+            prepared: 0,
+            waiting: BTreeMap::new(),
+            committed: Vec::new(),
             current: None,
             cleaned: false,
         }
@@ -179,8 +186,12 @@ impl Transactions {
 
     /// Ends the epoch at hand: what `commit` needs, nothing if nothing was written.
     pub(super) fn prepare(&mut self) -> Vec<u8> {
+        self.prepared += 1;
         match self.current.take() {
-            Some((producer, partitions)) if !partitions.is_empty() => producer.save(),
+            Some((producer, partitions)) if !partitions.is_empty() => {
+                self.waiting.extend(self.slot_of(&producer).map(|slot| (slot, self.prepared)));
+                producer.save()
+            }
             unused => {
                 self.current = unused;
                 Vec::new()
@@ -213,15 +224,20 @@ impl Transactions {
         Ok(())
     }
 
-    /// Slots of earlier commits are free again; this one is when a later epoch was committed.
-    fn release(&mut self, producer: &Producer) {
+    fn slot_of(&self, producer: &Producer) -> Option<usize> {
         let own = format!("{}{}-", self.own_base(), self.task);
-        let id = producer.transactional_id.as_deref().unwrap_or_default();
-        let slot = id.strip_prefix(&own).and_then(|slot| slot.parse().ok());
-        if let Some(slot) = slot.filter(|slot| !self.last_committed.contains(slot)) {
-            let before = std::mem::replace(&mut self.last_committed, BTreeSet::from([slot]));
-            self.free.extend(before);
-        }
+        producer.transactional_id.as_deref()?.strip_prefix(&own)?.parse().ok()
+    }
+
+    /// This slot was committed; those are free whose commit came before this one's epoch was prepared.
+    fn release(&mut self, producer: &Producer) {
+        let Some(slot) = self.slot_of(producer) else { return };
+        let Some(number) = self.waiting.remove(&slot) else { return };
+        let (gone, kept) = std::mem::take(&mut self.committed).into_iter().partition(|(_, by)| *by < number);
+        self.committed = kept;
+        let gone: Vec<(usize, u64)> = gone;
+        self.free.extend(gone.into_iter().map(|(slot, _)| slot));
+        self.committed.push((slot, self.prepared));
     }
 
     /// Aborts what former runs of this table left open, as far as it is this task's to do.
@@ -334,20 +350,47 @@ mod tests {
         assert!(Producer::load(&[9; 20]).is_err());
     }
 
-    #[test]
-    fn only_this_tables_former_runs_are_leftovers() {
-        let names = TransactionNames { base: "p-pipe-".into(), run: "r2".into() };
-        let transactions = Transactions {
-            names,
+    fn transactions() -> Transactions {
+        Transactions {
+            names: TransactionNames { base: "p-pipe-".into(), run: "r2".into() },
             timeout: PATIENCE,
             task: 1,
             parallelism: 2,
             free: BTreeSet::new(),
             next_slot: 0,
-            last_committed: BTreeSet::new(),
+            prepared: 0,
+            waiting: BTreeMap::new(),
+            committed: Vec::new(),
             current: None,
             cleaned: false,
+        }
+    }
+
+    #[test]
+    fn slots_are_free_when_no_checkpoint_to_resume_from_holds_them() {
+        let mut transactions = transactions();
+        let producer =
+            |slot: usize| Producer { transactional_id: Some(format!("p-pipe-r2-1-{slot}")), id: 1, epoch: 0 };
+        let mut epoch = |transactions: &mut Transactions, slot: usize| {
+            transactions.current = Some((producer(slot), BTreeSet::from([("t".to_string(), 0)])));
+            assert!(!transactions.prepare().is_empty());
         };
+        // The checkpoint of the first epoch fails; the second one's holds both.
+        epoch(&mut transactions, 0);
+        epoch(&mut transactions, 1);
+        transactions.release(&producer(0));
+        transactions.release(&producer(1));
+        assert!(transactions.free.is_empty());
+        epoch(&mut transactions, 2);
+        assert!(transactions.free.is_empty());
+        transactions.release(&producer(2));
+        transactions.release(&producer(2));
+        assert_eq!(transactions.free, BTreeSet::from([0, 1]));
+    }
+
+    #[test]
+    fn only_this_tables_former_runs_are_leftovers() {
+        let transactions = transactions();
         assert!(transactions.is_leftover("p-pipe-r1-3-0"));
         for other in ["p-pipe-r2-1-0", "p-pipe-r1-2-0", "p-pipe-2-r1-1-0", "q-pipe-r1-1-0", "p-pipe-r1-1"] {
             assert!(!transactions.is_leftover(other), "{other}");
