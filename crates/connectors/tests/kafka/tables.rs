@@ -171,3 +171,16 @@ pub async fn committed_records(topic: &str) -> Vec<String> {
     );
     records(open_source(&options).source.as_mut(), usize::MAX).await
 }
+
+/// The records that a reader of committed records finds, as soon as there are so many: a broker shows a transaction a
+/// moment after it has taken its end.
+pub async fn committed_within_moments(topic: &str, count: usize) -> Vec<String> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let found = committed_records(topic).await;
+        if found.len() >= count || tokio::time::Instant::now() > deadline {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -11,7 +11,7 @@ use super::scan::Storage;
 use super::{Binder, Bound, NodeTraits, Relation, unsupported};
 use crate::ast::{Insert, OnConflict};
 use crate::diagnostic::Diagnostic;
-use tidemill_plan::{ChangelogMode, Exchange, Input, Operator};
+use tidemill_plan::{ChangelogMode, Exchange, Expr, Input, NodeId, Operator};
 
 impl Binder<'_> {
     /// Puts in front of a sink what conflicts of its primary key ask for.
@@ -78,13 +78,31 @@ impl Binder<'_> {
         rows.node = self.push(operator, inputs, rows.schema(), traits);
     }
 
-    /// A sink by primary key needs no `-U` where the new row has the key of the old one.
+    /// Whether each `-U` is followed by the `+U` of its key: not where a filter on other columns may let only one of
+    /// them through, nor behind joins, which give what matches.
+    fn replaces_by_key(&self, node: NodeId) -> bool {
+        let node = &self.plan.nodes[node];
+        match &node.operator {
+            Operator::Calc { filter, .. } => node.inputs.iter().all(|input| {
+                let key = self.plan.nodes[input.node].upsert_key.as_deref().unwrap_or_default();
+                let of_key = |filter: &Expr| filter.columns().iter().all(|column| key.contains(column));
+                filter.as_ref().is_none_or(of_key) && self.replaces_by_key(input.node)
+            }),
+            Operator::GroupAggregate(_)
+            | Operator::TopN(_)
+            | Operator::Deduplicate(_)
+            | Operator::ChangelogNormalize { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// A sink by primary key needs no `-U` where a new row of the same key always comes behind it.
     fn drop_replaced_rows(&mut self, rows: &mut Relation, primary_key: &[usize]) {
         let node = &self.plan.nodes[rows.node];
         let same_key = node.upsert_key.as_ref().is_some_and(|key| {
             key.len() == primary_key.len() && key.iter().all(|column| primary_key.contains(column))
         });
-        if !node.changelog.update_before || !same_key {
+        if !node.changelog.update_before || !same_key || !self.replaces_by_key(rows.node) {
             return;
         }
         let changelog = ChangelogMode { update_before: false, ..node.changelog };
