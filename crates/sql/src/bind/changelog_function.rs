@@ -28,13 +28,13 @@ impl Binder<'_> {
     /// Binds one of the two, `None` for another function.
     pub(crate) fn bind_changelog_function(&mut self, call: &FunctionCall) -> Bound<Option<Relation>> {
         match call.name.last().value.to_uppercase().as_str() {
-            "TO_CHANGELOG" => self.to_changelog(call).map(Some),
-            "FROM_CHANGELOG" => self.from_changelog(call).map(Some),
+            "TO_CHANGELOG" => self.bind_to_changelog(call).map(Some),
+            "FROM_CHANGELOG" => self.bind_from_changelog(call).map(Some),
             _ => Ok(None),
         }
     }
 
-    fn to_changelog(&mut self, call: &FunctionCall) -> Bound<Relation> {
+    fn bind_to_changelog(&mut self, call: &FunctionCall) -> Bound<Relation> {
         let args = ordered(call, "TO_CHANGELOG", &["INPUT", "OP", "OP_MAPPING"])?;
         let (input, partition) = self.changelog_input(call, &args, "TO_CHANGELOG")?;
         let op = op_column(args.get(1).copied().flatten())?;
@@ -65,7 +65,7 @@ impl Binder<'_> {
         Ok(self.reordered(&Relation { node, ..relation }, &order))
     }
 
-    fn from_changelog(&mut self, call: &FunctionCall) -> Bound<Relation> {
+    fn bind_from_changelog(&mut self, call: &FunctionCall) -> Bound<Relation> {
         const NAMES: [&str; 4] = ["INPUT", "OP", "OP_MAPPING", "INVALID_OP_HANDLING"];
         let args = ordered(call, "FROM_CHANGELOG", &NAMES)?;
         let (input, partition) = self.changelog_input(call, &args, "FROM_CHANGELOG")?;
