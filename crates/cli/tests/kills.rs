@@ -4,6 +4,8 @@
 //! `TIDEMILL_KILLS=n` kills so often (the default is small), `TIDEMILL_BIN=path` takes another binary, such as the
 //! release build, `TIDEMILL_SEED=n` other moments.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};

@@ -1,5 +1,7 @@
 //! A pipeline that is changed between two runs: what fits goes on, the rest is told and asked about.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -2,6 +2,8 @@
 //! declare when they are opened; the suites of `sources`, `file_sink`, `ingest_log`, `kills` and the tests against a
 //! real Kafka broker hold them to it. `TIDEMILL_WRITE=1 cargo test -p tidemill-testkit --test guarantees` writes it.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::sync::Arc;
 use tidemill_connector::{Guarantee, TableRequest};

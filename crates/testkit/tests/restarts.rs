@@ -4,6 +4,8 @@
 //! `TIDEMILL_CASE=part of a name` runs some of them; `TIDEMILL_SEED=n` takes another seed than 0, and
 //! `TIDEMILL_SEEDS=n` so many of them.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use tidemill_engine::Variables;
 use tidemill_testkit::ledger;

@@ -2,6 +2,8 @@
 //! SQLite answers, in a sink that shows only what is committed. A failing seed is printed; `TIDEMILL_SEED=n` replays
 //! it, `TIDEMILL_SEEDS=n` runs more of them.
 
+#![allow(clippy::unwrap_used)]
+
 use tidemill_testkit::ledger;
 use tidemill_testkit::oracle::{answer, json_lines, rows};
 use tidemill_testkit::query::question;

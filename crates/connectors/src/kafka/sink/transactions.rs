@@ -371,7 +371,7 @@ mod tests {
         let mut transactions = transactions();
         let producer =
             |slot: usize| Producer { transactional_id: Some(format!("p-pipe-r2-1-{slot}")), id: 1, epoch: 0 };
-        let mut epoch = |transactions: &mut Transactions, slot: usize| {
+        let epoch = |transactions: &mut Transactions, slot: usize| {
             transactions.current = Some((producer(slot), BTreeSet::from([("t".to_string(), 0)])));
             assert!(!transactions.prepare().is_empty());
         };
