@@ -12,7 +12,7 @@ use tidemill_engine::{StateQuery, StateRow, StateValue};
 const EXAMPLES: &str = "\
 Examples:
   tidemill state pipeline.sql --state state
-  tidemill state pipeline.sql --state state --operator group-aggregate-1 --key word=tide
+  tidemill state pipeline.sql --state state --operator group-aggregate-1ba19df5 --key word=tide
   tidemill state pipeline.sql --state s3://bucket/orders --limit 1000 --output json
 
 The file is planned, not run, so a run may go on meanwhile. Keys have their columns; values are what operators keep:

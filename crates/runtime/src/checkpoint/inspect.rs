@@ -2,7 +2,7 @@
 
 use super::Restored;
 use tidemill_operators::{JobInfo, build, build_global};
-use tidemill_plan::{Exchange, Node, Operator, StreamPlan};
+use tidemill_plan::{Exchange, Node, Operator, StreamPlan, stable_ids};
 use tidemill_state::checkpoint::Loaded;
 use tidemill_state::entries::Entry;
 use tidemill_types::key::KEY_GROUPS;
@@ -31,12 +31,13 @@ pub fn saved_entries(
     wanted: &dyn Fn(&str) -> bool,
     each: &mut dyn FnMut(&SavedTable<'_>, &Entry<'_>),
 ) -> Result<()> {
-    let restored = Restored::new(loaded);
+    let (restored, ids) = (Restored::new(loaded), stable_ids(plan));
     let mut operators: Vec<&str> = loaded.tables.keys().map(|(operator, _)| operator.as_str()).collect();
     operators.dedup();
     for operator in operators.into_iter().filter(|operator| wanted(operator)) {
         let uid = operator.split('@').next().unwrap_or(operator);
-        let Some(node) = plan.nodes.iter().find(|node| node.uid == uid) else { continue };
+        let Some(at) = ids.iter().position(|id| id == uid) else { continue };
+        let node = &plan.nodes[at];
         for second_phase in [false, true] {
             match read(plan, node, operator, second_phase, (&restored, zone), each) {
                 // The two phases of a window aggregate keep different tables under names that do not tell.
