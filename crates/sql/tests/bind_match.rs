@@ -163,7 +163,7 @@ fn the_order_and_the_input_are_checked() {
         (
             with(
                 "ORDER BY p",
-                "(SELECT k, p, v FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v) AS rn FROM t) WHERE rn = 1)",
+                "(SELECT k, p, v FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v DESC) AS rn FROM t) WHERE rn = 1)",
             ),
             "doesn't support consuming update and delete changes",
         ),

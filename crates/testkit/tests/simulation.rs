@@ -58,7 +58,8 @@ fn check(seed: u64) -> Lives {
             1 + seed % 12,
         )
     };
-    let script = format!("{}{}{};", table("t", delay_ms), table("patient", 999_000), question.flink);
+    let tables = [table("t", delay_ms), table("patient", 999_000), table("punctual", 9_000)].concat();
+    let script = format!("{tables}{};", question.flink);
     let expected = answer(&rows, delay_ms, &question.sqlite)
         .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", question.sqlite));
     let ledger = format!("simulation-{seed}");
