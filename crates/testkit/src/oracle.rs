@@ -4,6 +4,7 @@ use crate::random::Random;
 use crate::run::Folded;
 use rusqlite::{Connection, params};
 use std::fmt::Write;
+use std::path::Path;
 
 /// One row of the table `t`.
 #[derive(Debug, Clone)]
@@ -79,4 +80,19 @@ pub fn answer(rows: &[Row], delay_ms: i64, sql: &str) -> rusqlite::Result<Folded
         *folded.entry(cells).or_default() += 1;
     }
     Ok(folded)
+}
+
+/// The tables that random queries read: `t`, `patient` (nothing is late) and `punctual` (rows come at most 8 s out of
+/// order), over one file that is cut at random.
+pub fn tables(path: &Path, seed: u64, delay_ms: i64, blob_lines_max: u64) -> String {
+    let table = |name: &str, delay_ms: i64| {
+        format!(
+            "CREATE TABLE {name} (seq BIGINT, a INT, b STRING, v BIGINT, ts TIMESTAMP(3), \
+             WATERMARK FOR ts AS ts - INTERVAL '{}' SECOND(3)) WITH ('connector' = 'cut-file', 'path' = '{}', \
+             'seed' = '{seed}', 'blob-lines-max' = '{blob_lines_max}', 'format' = 'json');\n",
+            delay_ms / 1_000,
+            path.display(),
+        )
+    };
+    [table("t", delay_ms), table("patient", 999_000), table("punctual", 9_000)].concat()
 }

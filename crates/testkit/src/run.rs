@@ -76,3 +76,14 @@ fn fold(batch: &ResultBatch, rows: &mut Folded) {
     }
     rows.retain(|_, count| *count != 0);
 }
+
+/// The rows that only one side has, with how often.
+pub fn differences(given: &Folded, expected: &Folded) -> String {
+    let lines = |name: &str, of: &Folded, other: &Folded| -> String {
+        of.iter()
+            .filter(|(row, count)| other.get(*row) != Some(count))
+            .map(|(row, count)| format!("{name}: {count} x {row:?}\n"))
+            .collect()
+    };
+    lines("given", given, expected) + &lines("expected", expected, given)
+}

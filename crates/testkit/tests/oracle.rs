@@ -1,10 +1,10 @@
 //! Stream = batch: random queries over random rows, cut at random, at random parallelism, give what SQLite
 //! answers. A failing seed is printed; `TIDEMILL_SEED=n` replays it, `TIDEMILL_SEEDS=n` runs more of them.
 
-use tidemill_testkit::oracle::{answer, json_lines, rows};
+use tidemill_testkit::oracle::{answer, json_lines, rows, tables};
 use tidemill_testkit::query::question;
 use tidemill_testkit::random::Random;
-use tidemill_testkit::run::{Folded, run, run_with_memory};
+use tidemill_testkit::run::{differences, run, run_with_memory};
 
 const SEEDS_DEFAULT: u64 = 120;
 /// One query in so many runs once more with memory for next to nothing.
@@ -23,17 +23,6 @@ fn random_queries_equal_the_batch_answer() {
     }
 }
 
-/// The rows that only one side has, with how often.
-fn differences(given: &Folded, expected: &Folded) -> String {
-    let lines = |name: &str, of: &Folded, other: &Folded| -> String {
-        of.iter()
-            .filter(|(row, count)| other.get(*row) != Some(count))
-            .map(|(row, count)| format!("{name}: {count} x {row:?}\n"))
-            .collect()
-    };
-    lines("given", given, expected) + &lines("expected", expected, given)
-}
-
 fn check(seed: u64) {
     let mut random = Random::new(seed);
     let count = 20 + random.below(280) as usize;
@@ -44,32 +33,17 @@ fn check(seed: u64) {
     let path = folder.path().join("t.jsonl");
     std::fs::write(&path, json_lines(&rows)).expect("the folder takes a file");
     let parallelism = 1 + random.below(4) as usize;
-    let table = |name: &str, delay: i64| {
-        format!(
-            "CREATE TABLE {name} (seq BIGINT, a INT, b STRING, v BIGINT, ts TIMESTAMP(3), \
-             WATERMARK FOR ts AS ts - INTERVAL '{}' SECOND(3)) \
-             WITH ('connector' = 'cut-file', 'path' = '{}', 'seed' = '{seed}', 'blob-lines-max' = '{}', 'format' = 'json');\n",
-            delay / 1_000,
-            path.display(),
-            1 + seed % 60,
-        )
-    };
-    // Rows come at most 8 s out of order.
-    let tables = [table("t", delay_ms), table("patient", 999_000), table("punctual", 9_000)].concat();
-    let script = format!("{tables}{};", question.flink);
+    let script = format!("{}{};", tables(&path, seed, delay_ms, 1 + seed % 60), question.flink);
     let expected = answer(&rows, delay_ms, &question.sqlite)
         .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", question.sqlite));
     let given = run(&script, parallelism).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{script}"));
-    let differences = differences(&given.rows, &expected);
-    assert!(
-        differences.is_empty(),
-        "TIDEMILL_SEED={seed} at parallelism {parallelism}\n{script}\n{differences}"
-    );
+    let wrong = differences(&given.rows, &expected);
+    assert!(wrong.is_empty(), "TIDEMILL_SEED={seed} at parallelism {parallelism}\n{script}\n{wrong}");
     if seed.is_multiple_of(LITTLE_MEMORY_EVERY) {
         let given = run_with_memory(&script, parallelism, 1)
             .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{script}"));
-        let differences = self::differences(&given.rows, &expected);
-        assert!(differences.is_empty(), "TIDEMILL_SEED={seed} with little memory\n{script}\n{differences}");
+        let wrong = differences(&given.rows, &expected);
+        assert!(wrong.is_empty(), "TIDEMILL_SEED={seed} with little memory\n{script}\n{wrong}");
     }
     for operator in given.summaries.iter().flat_map(|summary| &summary.operators) {
         let gone = operator.forwarded + operator.absorbed + operator.filtered + operator.late + operator.bad;

@@ -5,10 +5,10 @@
 #![allow(clippy::unwrap_used)]
 
 use tidemill_testkit::ledger;
-use tidemill_testkit::oracle::{answer, json_lines, rows};
+use tidemill_testkit::oracle::{answer, json_lines, rows, tables};
 use tidemill_testkit::query::question;
 use tidemill_testkit::random::Random;
-use tidemill_testkit::run::Folded;
+use tidemill_testkit::run::differences;
 use tidemill_testkit::simulation::{Lives, live, plan};
 
 const SEEDS_DEFAULT: u64 = 150;
@@ -48,18 +48,7 @@ fn check(seed: u64) -> Lives {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     let path = folder.path().join("t.jsonl");
     std::fs::write(&path, json_lines(&rows)).expect("the folder takes a file");
-    let table = |name: &str, delay: i64| {
-        format!(
-            "CREATE TABLE {name} (seq BIGINT, a INT, b STRING, v BIGINT, ts TIMESTAMP(3), \
-             WATERMARK FOR ts AS ts - INTERVAL '{}' SECOND(3)) \
-             WITH ('connector' = 'cut-file', 'path' = '{}', 'seed' = '{seed}', 'blob-lines-max' = '{}', 'format' = 'json');\n",
-            delay / 1_000,
-            path.display(),
-            1 + seed % 12,
-        )
-    };
-    let tables = [table("t", delay_ms), table("patient", 999_000), table("punctual", 9_000)].concat();
-    let script = format!("{tables}{};", question.flink);
+    let script = format!("{}{};", tables(&path, seed, delay_ms, 1 + seed % 12), question.flink);
     let expected = answer(&rows, delay_ms, &question.sqlite)
         .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", question.sqlite));
     let ledger = format!("simulation-{seed}");
@@ -68,19 +57,8 @@ fn check(seed: u64) -> Lives {
         .unwrap_or_else(|error| panic!("TIDEMILL_SEED={seed}: {error}\n{script}"));
     let lives =
         live(&plan, &mut random).unwrap_or_else(|error| panic!("TIDEMILL_SEED={seed}: {error}\n{script}"));
-    let differences = differences(&ledger::visible(&ledger), &expected);
-    assert!(differences.is_empty(), "TIDEMILL_SEED={seed} {lives:?}\n{script}\n{differences}");
+    let wrong = differences(&ledger::visible(&ledger), &expected);
+    assert!(wrong.is_empty(), "TIDEMILL_SEED={seed} {lives:?}\n{script}\n{wrong}");
     ledger::forget(&ledger);
     lives
-}
-
-/// The rows that only one side has, with how often.
-fn differences(given: &Folded, expected: &Folded) -> String {
-    let lines = |name: &str, of: &Folded, other: &Folded| -> String {
-        of.iter()
-            .filter(|(row, count)| other.get(*row) != Some(count))
-            .map(|(row, count)| format!("{name}: {count} x {row:?}\n"))
-            .collect()
-    };
-    lines("given", given, expected) + &lines("expected", expected, given)
 }
