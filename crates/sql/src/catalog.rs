@@ -3,6 +3,7 @@
 //! Invariant: names are case-sensitive. A temporary object hides a permanent one of the same name. The current
 //! catalog and database exist.
 
+pub(crate) mod legacy_options;
 mod path;
 mod settings;
 mod spaces;

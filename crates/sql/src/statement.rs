@@ -61,7 +61,7 @@ impl Session {
             StatementKind::StatementSet(StatementSet { inserts, .. }) => self.inserts(inserts),
             StatementKind::CreateTable(create) => match &create.query {
                 Some(query) => self.create_table_as(create, query, statement.span),
-                None => self.create_table(create).map(|()| Outcome::Done(None)),
+                None => self.create_table(create).map(Outcome::Done),
             },
             StatementKind::CreateView(create) => self.create_view(create).map(|()| Outcome::Done(None)),
             StatementKind::Drop(drop) => self.drop_object(drop).map(|()| Outcome::Done(None)),

@@ -18,7 +18,8 @@ fn answer(query: &str, parallelism: usize) -> Vec<Vec<String>> {
          CREATE TABLE d (k INT, name STRING, loud AS UPPER(name)) WITH ('connector' = 'filesystem', 'path' = '{dim}', 'format' = 'csv', 'csv.null-literal' = '-');
          CREATE VIEW few AS SELECT k, name FROM d WHERE name <> 'zwei';
          CREATE TABLE g (k INT) WITH ('connector' = 'datagen', 'number-of-rows' = '4', 'fields.k.kind' = 'sequence', 'fields.k.start' = '1', 'fields.k.end' = '4');
-         {query}"
+         {}",
+        query.replace("${DIM}", &dim)
     );
     let rows = run(&script, parallelism).unwrap().rows;
     rows.into_iter().flat_map(|(row, count)| vec![row; count as usize]).collect()
@@ -50,4 +51,33 @@ fn views_and_generated_tables_can_be_looked_up() {
         &["7 two", "9 two"],
     );
     check("SELECT SUM(r.v) AS s FROM r JOIN g FOR SYSTEM_TIME AS OF r.p AS g ON g.k = r.k + 1;", &["23"]);
+}
+
+#[test]
+fn proctime_of_a_select_is_a_time_attribute() {
+    check(
+        "CREATE VIEW t AS SELECT k, v, PROCTIME() AS p_time FROM r;
+         SELECT t.v, d.name FROM t JOIN d FOR SYSTEM_TIME AS OF t.p_time AS d ON t.k = d.k WHERE t.v > 5;",
+        &["7 two", "7 zwei", "9 two", "9 zwei"],
+    );
+    check(
+        "SELECT t.v, d.name FROM (SELECT *, PROCTIME() AS p_time FROM r) t
+         JOIN d FOR SYSTEM_TIME AS OF t.p_time AS d ON MOD(t.k, 10000) = d.k WHERE t.v < 6;",
+        &["5 one"],
+    );
+}
+
+#[test]
+fn tables_with_the_keys_of_old_flinks_are_read() {
+    let old = |more: &str| {
+        format!(
+            "CREATE TABLE side_input (key INT, `value` VARCHAR) WITH ('connector.type' = 'filesystem', 'connector.path' = 'file://${{DIM}}', 'format.type' = 'csv'{more});
+             SELECT r.v, S.`value` FROM r JOIN side_input FOR SYSTEM_TIME AS OF r.p AS S ON r.k = S.key WHERE r.v = 9;"
+        )
+    };
+    check(&old(", 'format.null-literal' = '-', 'update-mode' = 'append'"), &["9 two", "9 zwei"]);
+    let refused =
+        tidemill_testkit::run::run(&old(", 'format.schema' = 'ROW<a INT>'").replace("${DIM}", "/x"), 1);
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("'format.schema' = 'ROW<a INT>' can't be told"), "{message}");
 }

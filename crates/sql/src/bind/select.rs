@@ -7,7 +7,7 @@ use super::{Binder, Bound, NodeTraits, Relation, RelationColumn, Windowing};
 use crate::ast::{self, GroupItem, GroupItemKind, Ident, Select, SelectItem};
 use crate::diagnostic::Diagnostic;
 use tidemill_plan::{Expr, Operator};
-use tidemill_types::{Field, TypeKind};
+use tidemill_types::{Field, TimeAttribute, TypeKind};
 
 /// An output column: its name and the syntax it comes from.
 #[derive(Debug, Clone)]
@@ -114,7 +114,7 @@ impl Binder<'_> {
     }
 
     /// Rows of `input` that pass the filter, with these columns. Time attributes and windows go with the
-    /// columns that are passed on unchanged.
+    /// columns that are passed on unchanged; PROCTIME() makes a time attribute.
     pub(crate) fn project(
         &mut self,
         input: &Relation,
@@ -127,9 +127,11 @@ impl Binder<'_> {
             .zip(names)
             .map(|(expr, name)| {
                 let mut field = Field::new(name, expr.data_type());
-                if let Expr::Column { index, .. } = expr {
-                    field.time = input.columns[*index].field.time;
-                }
+                field.time = match expr {
+                    Expr::Column { index, .. } => input.columns[*index].field.time,
+                    Expr::Call { name, .. } if name == "PROCTIME" => Some(TimeAttribute::Proctime),
+                    _ => None,
+                };
                 RelationColumn { qualifier: None, field, hidden: false }
             })
             .collect();

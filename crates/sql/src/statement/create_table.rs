@@ -7,24 +7,29 @@
 use super::like;
 use crate::ast::{self, ColumnDef, CreateTable, ExprKind, KeyConstraint, WatermarkDef};
 use crate::bind::{Binder, Bound, types};
-use crate::catalog::{CatalogEntry, Column, ColumnKind, ObjectPath, Session, Table, WatermarkSpec};
+use crate::catalog::{
+    CatalogEntry, Column, ColumnKind, ObjectPath, Session, Table, WatermarkSpec, legacy_options,
+};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use tidemill_types::{DataType, Options, TimeAttribute, TypeKind};
 
 impl Session {
-    pub(super) fn create_table(&mut self, create: &CreateTable) -> Bound<()> {
+    /// Declares a table. The answer may be a warning.
+    pub(super) fn create_table(&mut self, create: &CreateTable) -> Bound<Option<String>> {
         if create.replace {
             return Err(Diagnostic::new(create.name.span(), "REPLACE TABLE needs AS and a query"));
         }
         let key = self.catalog.key(&create.name)?;
         if self.catalog.has(&key, create.temporary) {
-            return already_exists(create.if_not_exists, create.name.span(), "table", &key.name);
+            already_exists(create.if_not_exists, create.name.span(), "table", &key.name)?;
+            return Ok(None);
         }
         let base = create.like.as_ref().map(|like| like::base(self, like)).transpose()?;
-        let table = self.new_table(create, base, &key)?;
+        let mut table = self.new_table(create, base, &key)?;
+        let warning = legacy_options::rename(&mut table.options, create)?;
         self.catalog.insert(key, CatalogEntry::Table(table), create.temporary);
-        Ok(())
+        Ok(warning)
     }
 
     /// The table that a CREATE TABLE declares on top of another.
