@@ -159,7 +159,7 @@ impl Writer {
                     unflushed = false;
                 }
                 Next::Item(None) => return self.end().await,
-                Next::Order(order) => self.follow(order).await?,
+                Next::Order(order) => drop(self.follow(order).await?),
                 Next::Flush => {
                     retry!(self, self.sink.flush());
                     unflushed = false;
@@ -178,18 +178,23 @@ impl Writer {
     async fn next(&mut self, unflushed: bool) -> Next {
         tokio::select! {
             biased;
-            order = next_order(&mut self.checkpoints) => order.map_or(Next::Item(None), Next::Order),
+            order = next_order(&mut self.checkpoints) => Next::Order(order),
             item = self.queue.next() => Next::Item(item),
             () = tokio::time::sleep(Duration::from_millis(LINGER_MS)), if unflushed => Next::Flush,
         }
     }
 
-    async fn follow(&mut self, order: SinkOrder) -> Result<()> {
-        let SinkOrder::Commit(prepared) = order;
-        for prepared in &prepared {
-            retry!(self, self.sink.commit(prepared));
+    /// Does what the coordinator wants, and tells whether it was the last.
+    async fn follow(&mut self, order: SinkOrder) -> Result<bool> {
+        match order {
+            SinkOrder::Commit(prepared) => {
+                for prepared in &prepared {
+                    retry!(self, self.sink.commit(prepared));
+                }
+                Ok(false)
+            }
+            SinkOrder::Finish => Ok(true),
         }
-        Ok(())
     }
 
     /// The last packet was written: prepares it, commits what the coordinator says, and ends with it.
@@ -197,8 +202,11 @@ impl Writer {
         if self.checkpoints.is_some() {
             let prepared = retry!(self, self.sink.prepare(LAST_EPOCH));
             self.report(|sink| Report::SinkEnded { sink, prepared });
-            while let Some(order) = next_order(&mut self.checkpoints).await {
-                self.follow(order).await?;
+            loop {
+                let order = next_order(&mut self.checkpoints).await;
+                if self.follow(order).await? {
+                    break;
+                }
             }
         }
         retry!(self, self.sink.finish());
@@ -212,10 +220,66 @@ impl Writer {
     }
 }
 
-/// What the coordinator wants, `None` when it has ended; without one, nothing ever.
-async fn next_order(checkpoints: &mut Option<SinkCheckpoints>) -> Option<SinkOrder> {
-    match checkpoints {
+/// What the coordinator wants; without one, nothing ever. If it is gone before it said `Finish` it has failed: what was
+/// not committed must stay out of sight until the job is torn down.
+async fn next_order(checkpoints: &mut Option<SinkCheckpoints>) -> SinkOrder {
+    let order = match checkpoints {
         Some(checkpoints) => checkpoints.orders.recv().await,
+        None => None,
+    };
+    match order {
+        Some(order) => order,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::WorkerSignal;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use tokio::sync::mpsc::unbounded_channel;
+
+    struct Finishes(Arc<AtomicBool>);
+
+    #[async_trait::async_trait]
+    impl Sink for Finishes {
+        async fn write(&mut self, _packet: Packet) -> Result<()> {
+            Ok(())
+        }
+
+        async fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+
+        async fn finish(&mut self) -> Result<()> {
+            self.0.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    /// Runs a sink whose last packet was written until it ends or waits for ever; tells whether it was finished.
+    fn finished(orders: &[SinkOrder]) -> bool {
+        let done = Arc::new(AtomicBool::new(false));
+        let queue = Arc::new(PacketQueue::new(1, TaskSignal::new(Arc::new(WorkerSignal::default()))));
+        queue.end();
+        let (orders_in, orders_out) = unbounded_channel();
+        let (reports, _kept) = unbounded_channel();
+        orders.iter().for_each(|order| orders_in.send(order.clone()).unwrap());
+        drop(orders_in);
+        let reporter = PartReporter { number: 0, reports };
+        let checkpoints = Some(SinkCheckpoints { reporter, orders: orders_out, restored: Vec::new() });
+        let writer =
+            Writer { sink: Box::new(Finishes(done.clone())), queue, retry: Retry::default(), checkpoints };
+        let edges = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let run = async { tokio::time::timeout(Duration::from_millis(100), writer.run()).await };
+        let _ = edges.unwrap().block_on(run);
+        done.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn a_sink_is_final_only_if_the_coordinator_says_so() {
+        assert!(finished(&[SinkOrder::Commit(vec![Vec::new()]), SinkOrder::Finish]));
+        assert!(!finished(&[SinkOrder::Commit(vec![Vec::new()])]));
     }
 }

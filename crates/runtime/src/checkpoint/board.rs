@@ -74,6 +74,8 @@ pub enum ReaderOrder {
 pub enum SinkOrder {
     /// Commit these, in order.
     Commit(Vec<Vec<u8>>),
+    /// The last checkpoint is complete and was committed: make everything final.
+    Finish,
 }
 
 /// One part of a job, by kind and number.

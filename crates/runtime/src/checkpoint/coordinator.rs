@@ -15,6 +15,7 @@ use tidemill_connector::Positions;
 use tidemill_state::checkpoint::{Chains, Manifest, SourceState};
 use tidemill_types::key::KEY_GROUPS;
 use tidemill_types::{Clock, Error, Result};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep_until};
 
 /// A moment that does not come.
@@ -328,10 +329,13 @@ impl Coordinator {
         }
     }
 
-    /// Everybody has ended: says so. The channels close with the coordinator, and what was ordered is still done.
+    /// Everybody has ended: says so. What was ordered is still done when the coordinator is gone.
     async fn last_epoch(&mut self) -> Result<()> {
         let epoch = self.open_epoch().await?;
-        self.complete(epoch, true).await
+        self.complete(epoch, true).await?;
+        let finish = |sink: &UnboundedSender<SinkOrder>| sink.send(SinkOrder::Finish);
+        let finished = self.board.sinks.iter().try_for_each(|(_, sink)| finish(sink));
+        finished.map_err(|_| Error::internal("a sink is gone"))
     }
 }
 
