@@ -34,6 +34,9 @@ use tidemill_plan::{IntervalJoinPlan, JoinKind};
 use tidemill_state::{SharedValue, StateTable, TimedTable};
 use tidemill_types::{Chunk, Result, Schema, TimeAttribute, WATERMARK_MAX, WATERMARK_NONE};
 
+/// So many keys of a side are cleaned in one go.
+const FIRE_KEYS: usize = 4_096;
+
 /// The tag of a row that nothing has matched yet, and of one that something has.
 const UNMATCHED: u8 = 0;
 const MATCHED: u8 = 1;
@@ -106,13 +109,14 @@ impl IntervalJoin {
         let mut steps = Steps::default();
         let mut now = self.operator_time(ctx);
         self.sides[port].input.encode(chunk);
+        let given = (port, Some(chunk));
         if self.proctime {
-            self.fire(now, &mut steps);
+            self.fire(now, &mut steps, given, ctx, out)?;
         }
         let mut marks = chunk.marks.iter().peekable();
         for row in 0..chunk.rows {
             while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
-                now = self.on_mark(now, mark.watermark, &mut steps);
+                now = self.on_mark(now, mark.watermark, &mut steps, given, ctx, out)?;
             }
             let time = times.get(row).copied().unwrap_or(now);
             self.on_row(port, row as u32, time, now, &mut steps);
@@ -120,19 +124,29 @@ impl IntervalJoin {
                 self.finish(port, Some(chunk), std::mem::take(&mut steps), ctx, out)?;
             }
         }
-        marks.for_each(|mark| now = self.on_mark(now, mark.watermark, &mut steps));
+        for mark in marks {
+            now = self.on_mark(now, mark.watermark, &mut steps, given, ctx, out)?;
+        }
         out.rows.absorbed += chunk.rows as u64;
         self.finish(port, Some(chunk), steps, ctx, out)
     }
 
     /// The watermark rises; gives the operator's time after that.
-    fn on_mark(&mut self, now: i64, watermark: i64, steps: &mut Steps) -> i64 {
+    fn on_mark(
+        &mut self,
+        now: i64,
+        watermark: i64,
+        steps: &mut Steps,
+        given: (usize, Option<&Chunk>),
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<i64> {
         let now = if self.proctime { now } else { now.max(watermark) };
         if !self.proctime {
-            self.fire(now, steps);
+            self.fire(now, steps, given, ctx, out)?;
         }
         steps.mark(self.delayed(watermark));
-        now
+        Ok(now)
     }
 
     fn delayed(&self, watermark: i64) -> i64 {
@@ -181,11 +195,29 @@ impl IntervalJoin {
         }
     }
 
-    /// Step 3: cleans the keys that are due.
-    fn fire(&mut self, now: i64, steps: &mut Steps) {
+    /// Step 3: cleans the keys that are due. After some of them what they gave goes out, and keys that were brought back
+    /// may be moved out again.
+    fn fire(
+        &mut self,
+        now: i64,
+        steps: &mut Steps,
+        (port, chunk): (usize, Option<&Chunk>),
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<()> {
+        while self.fire_some(now, steps) {
+            self.finish(port, chunk, std::mem::take(steps), ctx, out)?;
+            self.sides.iter_mut().try_for_each(|side| side.table.tend())?;
+        }
+        Ok(())
+    }
+
+    /// The same for some keys; false: there are no more.
+    fn fire_some(&mut self, now: i64, steps: &mut Steps) -> bool {
         for (port, side) in self.sides.iter_mut().enumerate() {
             let expired = expired_until(now, side.wait_ms);
-            while let Some((_, key)) = side.table.pop_due(now) {
+            for _ in 0..FIRE_KEYS {
+                let Some((_, key)) = side.table.pop_due(now) else { break };
                 while let Some(id) = side.table.first(key).filter(|&id| side.table.time(id) <= expired) {
                     side.table.unlink(key, id);
                     steps.leave(port, id);
@@ -201,6 +233,7 @@ impl IntervalJoin {
                 }
             }
         }
+        self.sides.iter().any(|side| side.table.next_due().is_some_and(|due| due <= now))
     }
 
     /// All rows of outer sides come out padded, since no two can match.
@@ -243,7 +276,9 @@ impl Operator for IntervalJoin {
         } else if !chunk.marks.is_empty() {
             let mut steps = Steps::default();
             let mut now = self.operator_time(ctx);
-            chunk.marks.iter().for_each(|mark| now = self.on_mark(now, mark.watermark, &mut steps));
+            for mark in chunk.marks.iter() {
+                now = self.on_mark(now, mark.watermark, &mut steps, (port, None), ctx, out)?;
+            }
             self.finish(port, None, steps, ctx, out)?;
         }
         if let Some(mark) = chunk.marks.last() {
@@ -255,7 +290,7 @@ impl Operator for IntervalJoin {
     fn on_time(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
         let mut steps = Steps::default();
         if self.proctime {
-            self.fire(ctx.now_ms, &mut steps);
+            self.fire(ctx.now_ms, &mut steps, (0, None), ctx, out)?;
         }
         self.finish(0, None, steps, ctx, out)
     }

@@ -66,7 +66,8 @@ impl MatchRecognize {
         kept.dedup();
         let store = RowStore::new(kept, input);
         let history = plan.history_rows();
-        let table = MatchTable::new(&store.kinds(), conditions.kinds(), history, job.key_groups);
+        let table = MatchTable::new(&store.kinds(), conditions.kinds(), history, job.key_groups)
+            .with_age(plan.within_ms);
         MatchRecognize {
             keys: Keys::new(&plan.keys, input),
             waiting: WaitingRows::new(input.types().cloned().collect(), plan.keys.clone(), job.key_groups),
@@ -250,15 +251,10 @@ impl Operator for MatchRecognize {
             return None;
         }
         let rows = self.waiting.earliest().map(|time| time.saturating_add(1));
-        rows.into_iter().chain(self.searcher.next_due()).min()
+        rows.into_iter().chain(self.table.next_due()).min()
     }
 
     fn tables(&mut self) -> Vec<(&'static str, &mut dyn StateTable)> {
         vec![("waiting", &mut self.waiting), ("matches", &mut self.table), ("watermark", &mut self.reached)]
-    }
-
-    fn on_restored(&mut self) -> Result<()> {
-        self.searcher.restored(&self.table);
-        Ok(())
     }
 }

@@ -6,7 +6,6 @@
 
 mod batch;
 mod calls;
-mod due;
 mod lag;
 mod progress;
 mod timed;

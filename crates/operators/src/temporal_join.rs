@@ -25,6 +25,8 @@ use tidemill_types::{Chunk, Marks, Result, RowKind, Schema};
 const KINDS: [RowKind; 4] = [RowKind::Insert, RowKind::UpdateBefore, RowKind::UpdateAfter, RowKind::Delete];
 /// Added to the tag of a left row that can match nothing.
 const UNMATCHABLE: u8 = 4;
+/// So many keys are looked at in one go when the watermark rises.
+const MEET_KEYS: usize = 4_096;
 
 /// The running join.
 pub struct TemporalJoin {
@@ -68,14 +70,21 @@ impl TemporalJoin {
         }
     }
 
-    fn on_rows(&mut self, port: usize, chunk: &Chunk, found: &mut Found, out: &mut Output) -> Result<()> {
+    fn on_rows(
+        &mut self,
+        port: usize,
+        chunk: &Chunk,
+        found: &mut Found,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<()> {
         let times = time_values(chunk, self.times[port])?;
         self.inputs[port].encode(chunk);
         let mut marks = chunk.marks.iter().peekable();
         let mut filtered = 0;
         for (row, &time) in times.iter().enumerate() {
             while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
-                self.on_mark(mark.watermark, found);
+                self.on_mark(mark.watermark, found, ctx, out)?;
             }
             let kept = match port {
                 0 => self.keep_left(row, time, chunk.kind(row)),
@@ -126,9 +135,27 @@ impl TemporalJoin {
         true
     }
 
-    /// Step 2.
-    fn on_mark(&mut self, watermark: i64, found: &mut Found) {
-        while let Some((_, key)) = self.left.pop_due(watermark) {
+    /// Step 2. After some keys what was found goes out, and keys that were brought back may be moved out again.
+    fn on_mark(
+        &mut self,
+        watermark: i64,
+        found: &mut Found,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<()> {
+        while self.meet_some(watermark, found) {
+            self.finish(std::mem::take(found), ctx, out)?;
+            self.left.tend()?;
+            self.right.tend()?;
+        }
+        found.marks.push((found.left.len(), watermark));
+        Ok(())
+    }
+
+    /// The rows of some keys that are due meet their versions; false: there are no more.
+    fn meet_some(&mut self, watermark: i64, found: &mut Found) -> bool {
+        for _ in 0..MEET_KEYS {
+            let Some((_, key)) = self.left.pop_due(watermark) else { return false };
             let version = self.right.find(self.left.key_hash(key), self.left.key(key));
             let mut valid = None;
             let mut next = version.and_then(|version| self.right.first(version));
@@ -156,7 +183,7 @@ impl TemporalJoin {
                 self.drop_old(version, watermark, found);
             }
         }
-        found.marks.push((found.left.len(), watermark));
+        true
     }
 
     /// Keeps of the versions up to the watermark only the last, and none if that is a deletion.
@@ -231,10 +258,10 @@ impl Operator for TemporalJoin {
     fn on_chunk(&mut self, port: usize, chunk: Chunk, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
         let mut found = Found::default();
         if chunk.rows > 0 {
-            self.on_rows(port, &chunk, &mut found, out)?;
+            self.on_rows(port, &chunk, &mut found, ctx, out)?;
         }
         for mark in chunk.marks.iter().filter(|mark| mark.row as usize >= chunk.rows) {
-            self.on_mark(mark.watermark, &mut found);
+            self.on_mark(mark.watermark, &mut found, ctx, out)?;
         }
         self.finish(found, ctx, out)
     }

@@ -135,6 +135,7 @@ impl WindowJoin {
             meeting.add(left, right, &self.sides);
             if meeting.rows() >= PAIRS {
                 self.meet(std::mem::take(&mut meeting), ctx, out, emission)?;
+                self.sides.iter_mut().try_for_each(|side| side.table.tend())?;
             }
         }
         self.meet(meeting, ctx, out, emission)

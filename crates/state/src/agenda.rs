@@ -42,6 +42,11 @@ impl Agenda {
         }
     }
 
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ascending.len() + self.others.len()
+    }
+
     /// The memory it takes, roughly.
     pub(crate) fn memory(&self) -> usize {
         (self.ascending.capacity() + self.others.capacity()) * size_of::<(i64, u32)>()

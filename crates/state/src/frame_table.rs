@@ -2,23 +2,23 @@
 //!
 //! The first rows of a key are held: they were given out and are kept to be taken back later. The others
 //! wait. A row has two parts: what is needed to take it back, and the rest.
-//! A checkpoint has all of a key that changed.
+//! Keys wait for the times of their waiting rows, in memory or on disk: see [`FrameTable::pop_due`].
 //! Invariant: no waiting row is earlier than a held one; of rows with equal times the first to come is the
 //! first. A slot that nobody holds has no rows; its cells are the caller's to clear.
 
-mod arena;
+mod due;
+mod saved;
 
-use crate::sections::{GONE, Sections};
-use crate::snapshot::{Reader, write_prefixed};
-use crate::tracking::Tracking;
-use crate::{KeyIndex, SlotCells, SnapshotRows, StateTable};
-use arena::{Arena, Place};
+use crate::SlotCells;
+use crate::arena::{Arena, Place};
+use crate::keyed::{Core, Keyed};
+use due::Due;
 use std::collections::VecDeque;
-use std::ops::Range;
+use tidemill_types::CellKind;
 use tidemill_types::key::{EncodedKeys, hash};
-use tidemill_types::{CellKind, Result};
 
-const SALT: u64 = 0x7469_6d65_6452_0001;
+/// Below so many entries what is due is not put in order again.
+const DUE_MIN: usize = 1 << 12;
 
 #[derive(Debug, Clone, Copy)]
 struct Row {
@@ -38,76 +38,62 @@ struct Rows {
 /// A table of frames.
 #[derive(Debug, Clone)]
 pub struct FrameTable {
-    keys: KeyIndex,
+    core: Core,
     /// The values; read and changed in place.
     pub values: SlotCells,
     rows: Vec<Rows>,
     arena: Arena,
-    tracking: Tracking,
-    key_groups: u32,
+    /// The times of waiting rows; perhaps of keys that were moved out.
+    due: Due,
+    /// With more entries most may not count any more.
+    due_max: usize,
 }
 
 impl FrameTable {
     /// A table with cells of these kinds and so many counted sets.
     pub fn new(kinds: &[CellKind], sets: usize, key_groups: u32) -> Self {
         FrameTable {
-            keys: KeyIndex::default(),
+            core: Core::new(key_groups),
             values: SlotCells::new(kinds, sets),
             rows: Vec::new(),
             arena: Arena::default(),
-            tracking: Tracking::default(),
-            key_groups,
+            due: Due::default(),
+            due_max: DUE_MIN,
         }
     }
 
     /// The slot of each key; a new key gets one. All count as changed.
     pub fn resolve(&mut self, keys: &EncodedKeys, hashes: &[u64], slots: &mut Vec<u32>) {
-        self.keys.resolve(keys, hashes, slots);
-        self.grow();
-        self.tracking.touch_all(slots);
-    }
-
-    /// The slot of one key; a new key gets one.
-    pub fn resolve_one(&mut self, key: &[u8], hash: u64) -> u32 {
-        let slot = self.keys.resolve_one(hash, key);
-        self.grow();
-        slot
+        self.load_or_add_all(keys, hashes, slots);
+        self.core.tracking.touch_all(slots);
     }
 
     /// The values of a slot are about to change.
     #[inline]
     pub fn touch(&mut self, slot: u32) {
-        self.tracking.touch(slot);
+        self.core.tracking.touch(slot);
     }
 
-    fn grow(&mut self) {
-        self.tracking.grow(self.keys.capacity());
-        self.values.grow(self.keys.capacity());
-        if self.rows.len() < self.keys.capacity() {
-            self.rows.resize_with(self.keys.capacity(), Rows::default);
-        }
-    }
-
-    /// The slot of a key that exists.
-    pub fn lookup(&self, key: &[u8]) -> Option<u32> {
-        self.keys.find(hash(key), key)
+    /// The slot of a key that exists; it is brought back if it was moved out.
+    pub fn lookup(&mut self, key: &[u8]) -> Option<u32> {
+        self.load(hash(key), key)
     }
 
     /// The key of a slot in use.
     pub fn key(&self, slot: u32) -> &[u8] {
-        self.keys.key(slot)
+        self.core.keys.key(slot)
     }
 
-    /// The slots in use, ascending.
+    /// The slots in use, ascending; keys that were moved out have none.
     pub fn slots(&self) -> impl Iterator<Item = u32> {
-        self.keys.ids()
+        self.core.keys.ids()
     }
 
     /// Adds a waiting row behind all that are no later; tells whether it is the first of its time.
     pub fn push(&mut self, slot: u32, time: i64, parts: [&[u8]; 2]) -> bool {
         self.pack_if_sparse();
         let row = Row { time, place: self.arena.add(parts), split: parts[0].len() as u32 };
-        self.tracking.touch(slot);
+        self.core.tracking.touch(slot);
         let rows = &mut self.rows[slot as usize].rows;
         let at = match rows.back() {
             Some(last) if last.time > time => rows.partition_point(|known| known.time <= time),
@@ -160,10 +146,15 @@ impl FrameTable {
         [first, second]
     }
 
+    /// All rows with their times, the held ones first.
+    pub fn all_rows(&self, slot: u32) -> impl Iterator<Item = (i64, [&[u8]; 2])> {
+        self.rows[slot as usize].rows.iter().map(|row| (row.time, self.parts(*row)))
+    }
+
     /// The first waiting row is held from now on.
     #[inline]
     pub fn hold(&mut self, slot: u32) {
-        self.tracking.touch(slot);
+        self.core.tracking.touch(slot);
         let rows = &mut self.rows[slot as usize];
         debug_assert!(rows.held < rows.rows.len(), "a waiting row is there");
         rows.held += 1;
@@ -172,7 +163,7 @@ impl FrameTable {
     /// Drops the first row: the oldest held one, or, if none is held, the first waiting one.
     #[inline]
     pub fn drop_first(&mut self, slot: u32) {
-        self.tracking.touch(slot);
+        self.core.tracking.touch(slot);
         let rows = &mut self.rows[slot as usize];
         let Some(row) = rows.rows.pop_front() else { return };
         rows.held = rows.held.saturating_sub(1);
@@ -181,7 +172,7 @@ impl FrameTable {
 
     /// Drops all rows of a slot.
     pub fn drop_rows(&mut self, slot: u32) {
-        self.tracking.touch(slot);
+        self.core.tracking.touch(slot);
         let rows = std::mem::take(&mut self.rows[slot as usize]);
         rows.rows.iter().for_each(|row| self.arena.free(row.place));
     }
@@ -189,15 +180,59 @@ impl FrameTable {
     /// Gives up a key with its rows. Its cells are left as they are.
     pub fn remove(&mut self, slot: u32) {
         self.drop_rows(slot);
-        if self.tracking.release(slot) {
-            let key = self.keys.key(slot);
-            self.tracking.note_gone(self.keys.hash(slot), |out| write_prefixed(out, key));
+        self.drop_key(slot);
+    }
+
+    /// The key is due at a time at which rows of it wait.
+    #[inline]
+    pub fn set_due(&mut self, slot: u32, time: i64) {
+        self.due.push(time, slot);
+    }
+
+    /// The time at which the first key is due, or one before it.
+    pub fn next_due(&mut self) -> Option<i64> {
+        self.due.next().into_iter().chain(self.core.first_due_out()).min()
+    }
+
+    /// The same without moving anything.
+    pub fn due_bound(&self) -> Option<i64> {
+        self.due.bound().into_iter().chain(self.core.first_due_out()).min()
+    }
+
+    /// Takes the first key whose first waiting rows have a time up to this, with that time.
+    pub fn pop_due(&mut self, until: i64) -> Option<(i64, u32)> {
+        loop {
+            let next = self.due.next();
+            if self.bring_due_back(until.min(next.unwrap_or(i64::MAX))) {
+                continue;
+            }
+            let (time, slot) = self.due.next().filter(|time| *time <= until).and_then(|_| self.due.pop())?;
+            let keys = &self.core.keys;
+            if (slot as usize) < keys.capacity() && keys.is_live(slot) && self.waiting(slot) == Some(time) {
+                return Some((time, slot));
+            }
         }
-        self.keys.remove(slot);
+    }
+
+    /// Notes when the waiting rows of a key are due.
+    fn queue(&mut self, slot: u32) {
+        let times: Vec<i64> = self.waiting_times(slot).collect();
+        times.into_iter().for_each(|time| self.due.push(time, slot));
+    }
+
+    /// Keeps of what is due only what counts.
+    fn order_due(&mut self) {
+        self.due.clear();
+        for slot in 0..self.core.keys.capacity() as u32 {
+            if self.core.keys.is_live(slot) {
+                self.queue(slot);
+            }
+        }
+        self.due_max = DUE_MIN.max(self.due.len() * 2);
     }
 
     /// The times of the waiting rows, ascending, each once.
-    pub fn waiting_times(&self, slot: u32) -> impl Iterator<Item = i64> {
+    fn waiting_times(&self, slot: u32) -> impl Iterator<Item = i64> {
         let rows = &self.rows[slot as usize];
         let mut last = None;
         rows.rows
@@ -208,143 +243,31 @@ impl FrameTable {
     }
 
     fn pack_if_sparse(&mut self) {
-        if !self.arena.sparse() {
-            return;
+        if self.arena.sparse() {
+            self.pack();
         }
-        let mut packed = Arena::default();
+    }
+
+    fn pack(&mut self) {
+        self.arena.begin_packing();
         for row in self.rows.iter_mut().flat_map(|rows| rows.rows.iter_mut()) {
-            row.place = packed.add([self.arena.get(row.place), &[]]);
+            row.place = self.arena.packed(row.place);
         }
-        self.arena = packed;
-    }
-}
-
-impl FrameTable {
-    /// Row: key (prefixed), values, number of held rows, number of rows; of each row time, first part and
-    /// second part (both prefixed).
-    fn write(&self, slots: impl Iterator<Item = u32>, sections: &mut Sections) {
-        for slot in slots {
-            let changed = self.tracking.is_changed(slot);
-            let Some(out) = sections.row(self.keys.hash(slot), changed) else { continue };
-            write_prefixed(out, self.keys.key(slot));
-            self.values.write(slot, out);
-            let rows = &self.rows[slot as usize];
-            out.extend_from_slice(&(rows.held as u32).to_le_bytes());
-            out.extend_from_slice(&(rows.rows.len() as u32).to_le_bytes());
-            for row in &rows.rows {
-                out.extend_from_slice(&row.time.to_le_bytes());
-                self.parts(*row).into_iter().for_each(|part| write_prefixed(out, part));
-            }
-        }
-    }
-
-    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
-        let key = reader.prefixed()?;
-        let slot = self.resolve_one(key, hash(key));
-        self.values.clear(&[slot]);
-        self.drop_rows(slot);
-        self.values.read(slot, reader)?;
-        let held = reader.u32()? as usize;
-        for _ in 0..reader.u32()? {
-            let time = reader.i64()?;
-            let parts = [reader.prefixed()?, reader.prefixed()?];
-            self.push(slot, time, parts);
-        }
-        self.rows[slot as usize].held = held;
-        self.tracking.settle(slot);
-        Ok(())
-    }
-}
-
-impl StateTable for FrameTable {
-    fn schema_id(&self) -> u64 {
-        self.values.schema_id() ^ SALT
-    }
-
-    fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
-        let mut sections = Sections::new(groups, self.key_groups);
-        self.write(self.keys.ids(), &mut sections);
-        sections.finish(self.schema_id())
-    }
-
-    fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        rows.check_schema(self.schema_id())?;
-        self.tracking.start(self.keys.capacity(), self.keys.ids());
-        for section in rows.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                self.read(&mut reader)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
-        let tracked = self.tracking.is_on();
-        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
-        self.tracking.write_gone(&mut sections);
-        match sections.any_whole() {
-            true => self.write(self.keys.ids(), &mut sections),
-            false => self.write(self.tracking.changed(), &mut sections),
-        }
-        self.tracking.start(self.keys.capacity(), self.keys.ids());
-        self.tracking.settle_all();
-        sections.finish(self.schema_id())
-    }
-
-    fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        changes.check_schema(self.schema_id())?;
-        for section in changes.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                if reader.u8()? != GONE {
-                    self.read(&mut reader)?;
-                    continue;
-                }
-                let key = reader.prefixed()?;
-                if let Some(slot) = self.keys.find(hash(key), key) {
-                    self.drop_rows(slot);
-                    self.values.clear(&[slot]);
-                    self.tracking.forget(slot);
-                    self.keys.remove(slot);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn clear(&mut self) {
-        self.keys.clear();
-        self.values.reset();
-        self.rows.clear();
-        self.arena = Arena::default();
-        // The next checkpoint has everything whole.
-        self.tracking = Tracking::default();
-    }
-
-    fn bytes(&self) -> usize {
-        self.keys.bytes()
-            + self.values.bytes()
-            + self.rows.iter().map(|rows| 40 + rows.rows.capacity() * size_of::<Row>()).sum::<usize>()
-            + self.arena.bytes()
-            + self.tracking.bytes()
-    }
-
-    fn len(&self) -> usize {
-        self.keys.len()
+        self.arena.end_packing();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{SnapshotRows, StateTable};
 
     fn table() -> FrameTable {
         FrameTable::new(&[CellKind::I64], 0, 8)
     }
 
     fn add(table: &mut FrameTable, key: &str, time: i64, text: &str) -> bool {
-        let slot = table.resolve_one(key.as_bytes(), hash(key.as_bytes()));
+        let slot = table.load_or_add(hash(key.as_bytes()), key.as_bytes());
         table.push(slot, time, [text.as_bytes(), b"-rest"])
     }
 

@@ -11,6 +11,7 @@
 //! are on disk.
 
 mod agenda;
+mod arena;
 pub mod checkpoint;
 pub mod counted_sets;
 pub mod entries;
@@ -18,6 +19,7 @@ pub mod frame_table;
 pub mod group_table;
 pub mod join_table;
 pub mod key_index;
+mod keyed;
 pub mod match_table;
 pub mod ordered_table;
 pub mod paned_table;

@@ -4,20 +4,21 @@
 //! into runs of variables; a row that many matches share is kept once. Rows are numbered by key.
 //! Invariant: of a key the rows from the first one that a match needs are kept, and the rows before it only as
 //! far as the history asked for; a key without match and history is forgotten. Slots of rows and cells given up
-//! stay readable until [`MatchTable::release`].
+//! stay readable until [`MatchTable::release`]. With an age, keys wait for the time at which their earliest match is too
+//! old, in memory or on disk: see [`MatchTable::pop_due`].
 
-use crate::entries::Entry;
-use crate::sections::{GONE, Sections};
-use crate::snapshot::{Reader, write_prefixed};
-use crate::tracking::Tracking;
-use crate::{KeyIndex, SlotCells, SnapshotRows, StateTable};
+mod saved;
+
+use crate::keyed::{Core, Keyed};
+use crate::{SlotCells, StateTable};
 use smallvec::SmallVec;
-use std::collections::VecDeque;
-use std::ops::Range;
-use tidemill_types::key::{EncodedKeys, hash};
-use tidemill_types::{CellKind, Result};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use tidemill_types::CellKind;
+use tidemill_types::key::EncodedKeys;
 
-const SALT: u64 = 0x6d61_7463_6800_0001;
+/// When a key is queued that is not.
+const NEVER: i64 = i64::MAX;
 /// No key has this number.
 pub const NO_KEY: u32 = u32::MAX;
 /// No cells belong to a match.
@@ -119,7 +120,7 @@ impl Partition {
 /// Partial matches by key.
 #[derive(Debug, Clone)]
 pub struct MatchTable {
-    keys: KeyIndex,
+    core: Core,
     partitions: Vec<Partition>,
     /// The values of rows; written by whoever keeps a row.
     pub rows: SlotCells,
@@ -127,10 +128,13 @@ pub struct MatchTable {
     pub cells: SlotCells,
     row_slots: Slots,
     cell_slots: Slots,
-    /// Which keys changed since the last checkpoint.
-    tracking: Tracking,
     history: usize,
-    key_groups: u32,
+    /// How old a match may become.
+    within_ms: Option<i64>,
+    /// When a key may have a match that is too old.
+    due: BinaryHeap<Reverse<(i64, u32)>>,
+    /// For each key the entry of it that counts, or [`NEVER`].
+    queued: Vec<i64>,
 }
 
 /// Which slots are free, and which will be.
@@ -160,16 +164,22 @@ impl MatchTable {
     /// A table whose rows and matches have cells of these kinds, and that keeps so many rows of each key for ever.
     pub fn new(row_kinds: &[CellKind], match_kinds: &[CellKind], history: usize, key_groups: u32) -> Self {
         MatchTable {
-            keys: KeyIndex::default(),
+            core: Core::new(key_groups),
             partitions: Vec::new(),
             rows: SlotCells::new(row_kinds, 0),
             cells: SlotCells::new(match_kinds, 0),
             row_slots: Slots::default(),
             cell_slots: Slots::default(),
-            tracking: Tracking::default(),
             history,
-            key_groups,
+            within_ms: None,
+            due: BinaryHeap::new(),
+            queued: Vec::new(),
         }
+    }
+
+    /// The same with matches that may become so old.
+    pub fn with_age(self, within_ms: Option<i64>) -> Self {
+        MatchTable { within_ms, ..self }
     }
 
     /// The number of the key of each row, [`NO_KEY`] where nothing is kept of the key and no row here begins a match.
@@ -184,20 +194,14 @@ impl MatchTable {
         ids.resize(hashes.len(), NO_KEY);
         let every = self.history > 0;
         for row in (0..hashes.len()).filter(|&row| every || begins(row)) {
-            ids[row] = self.keys.resolve_one(hashes[row], keys.key(row));
+            ids[row] = self.load_or_add(hashes[row], keys.key(row));
         }
-        self.grow();
-        if self.keys.is_empty() {
+        if StateTable::is_empty(self) {
             return;
         }
         for (row, id) in ids.iter_mut().enumerate().filter(|(_, id)| **id == NO_KEY) {
-            *id = self.keys.find(hashes[row], keys.key(row)).unwrap_or(NO_KEY);
+            *id = self.load(hashes[row], keys.key(row)).unwrap_or(NO_KEY);
         }
-    }
-
-    fn grow(&mut self) {
-        self.partitions.resize_with(self.keys.capacity(), Partition::new);
-        self.tracking.grow(self.keys.capacity());
     }
 
     /// What is kept of a key.
@@ -209,28 +213,51 @@ impl MatchTable {
     /// What is kept of a key, to be changed.
     #[inline]
     pub fn partition_mut(&mut self, id: u32) -> &mut Partition {
-        self.tracking.touch(id);
+        self.core.tracking.touch(id);
         &mut self.partitions[id as usize]
     }
 
     /// The bytes of a key.
     pub fn key(&self, id: u32) -> &[u8] {
-        self.keys.key(id)
+        self.core.keys.key(id)
     }
 
-    /// The keys of which something is kept.
-    pub fn ids(&self) -> impl Iterator<Item = u32> {
-        self.keys.ids()
+    /// Notes when the first match of a key is too old.
+    pub fn queue(&mut self, id: u32) {
+        let Some(within) = self.within_ms else { return };
+        let first = self.partitions[id as usize].partial.first().filter(|matched| !matched.is_open());
+        let due = first.map_or(NEVER, |matched| matched.start_time.saturating_add(within));
+        if due < self.queued[id as usize] {
+            self.queued[id as usize] = due;
+            self.due.push(Reverse((due, id)));
+        }
     }
 
-    /// Whether the number belongs to a key.
-    pub fn is_live(&self, id: u32) -> bool {
-        (id as usize) < self.keys.capacity() && self.keys.is_live(id)
+    /// A time at or before which the first match is too old.
+    pub fn next_due(&self) -> Option<i64> {
+        let next = self.due.peek().map(|Reverse((due, _))| *due);
+        next.into_iter().chain(self.core.first_due_out()).min()
+    }
+
+    /// Takes a key that may have a match that is too old at a time. It is to be queued again.
+    pub fn pop_due(&mut self, until: i64) -> Option<u32> {
+        loop {
+            let next = self.due.peek().map(|Reverse((due, _))| *due);
+            if self.bring_due_back(until.min(next.unwrap_or(NEVER))) {
+                continue;
+            }
+            let Reverse((due, id)) = self.due.peek().copied().filter(|Reverse((due, _))| *due <= until)?;
+            self.due.pop();
+            if self.queued[id as usize] == due {
+                self.queued[id as usize] = NEVER;
+                return Some(id);
+            }
+        }
     }
 
     /// Adds a row to a key; its values are to be written to the slot.
     pub fn push_row(&mut self, id: u32) -> u32 {
-        self.tracking.touch(id);
+        self.core.tracking.touch(id);
         let slot = self.row_slots.take(&mut self.rows);
         let partition = &mut self.partitions[id as usize];
         partition.rows.push_back(slot);
@@ -240,7 +267,7 @@ impl MatchTable {
 
     /// Counts a row of a key that nothing needs: no match reaches over it.
     pub fn pass_row(&mut self, id: u32) {
-        self.tracking.touch(id);
+        self.core.tracking.touch(id);
         let partition = &mut self.partitions[id as usize];
         partition.next_row += 1;
         self.row_slots.given_up.extend(partition.rows.drain(..));
@@ -248,7 +275,7 @@ impl MatchTable {
 
     /// Gives up the rows of a key that no match needs any more.
     pub fn trim(&mut self, id: u32) {
-        self.tracking.touch(id);
+        self.core.tracking.touch(id);
         let partition = &mut self.partitions[id as usize];
         let starts = partition.partial.iter().chain(&partition.completed).map(|found| found.start);
         let first = starts.min().unwrap_or(OPEN).min(partition.next_row).saturating_sub(self.history as u64);
@@ -274,188 +301,12 @@ impl MatchTable {
     pub fn release(&mut self, touched: &[u32]) {
         for &id in touched {
             let partition = &mut self.partitions[id as usize];
-            if partition.is_idle() && partition.rows.is_empty() && self.keys.is_live(id) {
+            if partition.is_idle() && partition.rows.is_empty() && self.core.keys.is_live(id) {
                 partition.reset();
-                if self.tracking.release(id) {
-                    let (hash, key) = (self.keys.hash(id), self.keys.key(id));
-                    self.tracking.note_gone(hash, |out| write_prefixed(out, key));
-                }
-                self.keys.remove(id);
+                self.queued[id as usize] = NEVER;
+                self.drop_key(id);
             }
         }
-        self.row_slots.release(&mut self.rows);
-        self.cell_slots.release(&mut self.cells);
-    }
-
-    fn write_matches(&self, matches: &[PartialMatch], out: &mut Vec<u8>) {
-        out.extend_from_slice(&(matches.len() as u32).to_le_bytes());
-        for found in matches {
-            out.extend_from_slice(&found.start.to_le_bytes());
-            out.extend_from_slice(&found.start_time.to_le_bytes());
-            out.extend_from_slice(&u32::from(found.position).to_le_bytes());
-            out.extend_from_slice(&(found.runs.len() as u32).to_le_bytes());
-            for run in &found.runs {
-                out.extend_from_slice(&u32::from(run.variable).to_le_bytes());
-                out.extend_from_slice(&run.rows.to_le_bytes());
-            }
-            out.push(u8::from(found.cells != NO_CELLS));
-            if found.cells != NO_CELLS {
-                self.cells.write(found.cells, out);
-            }
-        }
-    }
-
-    fn read_matches(&mut self, from: &mut Reader<'_>) -> Result<Vec<PartialMatch>> {
-        let count = from.u32()?;
-        let mut matches = Vec::with_capacity(count.min(1 << 16) as usize);
-        for _ in 0..count {
-            let (start, start_time) = (from.u64()?, from.i64()?);
-            let position = from.u32()? as u16;
-            let mut runs = SmallVec::new();
-            for _ in 0..from.u32()? {
-                runs.push(Run { variable: from.u32()? as u16, rows: from.u32()? });
-            }
-            let cells = match from.u8()? {
-                0 => NO_CELLS,
-                _ => {
-                    let slot = self.take_cells();
-                    self.cells.read(slot, from)?;
-                    slot
-                }
-            };
-            matches.push(PartialMatch { start, start_time, position, runs, cells });
-        }
-        Ok(matches)
-    }
-}
-
-impl MatchTable {
-    /// Row: key (prefixed), next row, number of rows, their values, partial matches, complete matches.
-    fn write(&self, ids: impl Iterator<Item = u32>, sections: &mut Sections) {
-        for id in ids {
-            let partition = &self.partitions[id as usize];
-            let changed = self.tracking.is_changed(id);
-            let Some(out) = sections.row(self.keys.hash(id), changed) else { continue };
-            write_prefixed(out, self.keys.key(id));
-            out.extend_from_slice(&partition.next_row.to_le_bytes());
-            out.extend_from_slice(&(partition.rows.len() as u32).to_le_bytes());
-            partition.rows.iter().for_each(|&slot| self.rows.write(slot, out));
-            self.write_matches(&partition.partial, out);
-            self.write_matches(&partition.completed, out);
-        }
-    }
-
-    /// Reads a row; what was kept of its key before is given up.
-    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
-        let key = reader.prefixed()?;
-        let id = self.keys.resolve_one(hash(key), key);
-        self.grow();
-        self.empty(id);
-        let next_row = reader.u64()?;
-        for _ in 0..reader.u32()? {
-            let slot = self.push_row(id);
-            self.rows.read(slot, reader)?;
-        }
-        let partial = self.read_matches(reader)?;
-        let completed = self.read_matches(reader)?;
-        let partition = &mut self.partitions[id as usize];
-        (partition.partial, partition.completed) = (partial, completed);
-        partition.next_row = next_row;
-        self.tracking.settle(id);
-        Ok(())
-    }
-
-    /// Gives up all rows and matches of a key.
-    fn empty(&mut self, id: u32) {
-        let partition = &mut self.partitions[id as usize];
-        self.row_slots.given_up.extend(partition.rows.drain(..));
-        let matches = partition.partial.drain(..).chain(partition.completed.drain(..));
-        let cells = matches.map(|found| found.cells).filter(|cells| *cells != NO_CELLS);
-        self.cell_slots.given_up.extend(cells);
-    }
-}
-
-impl StateTable for MatchTable {
-    fn schema_id(&self) -> u64 {
-        self.rows.schema_id() ^ self.cells.schema_id().rotate_left(1) ^ SALT
-    }
-
-    fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
-        let mut sections = Sections::new(groups, self.key_groups);
-        self.write(self.keys.ids(), &mut sections);
-        sections.finish(self.schema_id())
-    }
-
-    fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        rows.check_schema(self.schema_id())?;
-        self.tracking.start(self.keys.capacity(), self.keys.ids());
-        for section in rows.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                self.read(&mut reader)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
-        let tracked = self.tracking.is_on();
-        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
-        self.tracking.write_gone(&mut sections);
-        match sections.any_whole() {
-            true => self.write(self.keys.ids(), &mut sections),
-            false => self.write(self.tracking.changed(), &mut sections),
-        }
-        self.tracking.start(self.keys.capacity(), self.keys.ids());
-        self.tracking.settle_all();
-        sections.finish(self.schema_id())
-    }
-
-    fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        changes.check_schema(self.schema_id())?;
-        for section in changes.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                if reader.u8()? != GONE {
-                    self.read(&mut reader)?;
-                    continue;
-                }
-                let key = reader.prefixed()?;
-                if let Some(id) = self.keys.find(hash(key), key) {
-                    self.empty(id);
-                    self.partitions[id as usize].reset();
-                    self.tracking.forget(id);
-                    self.keys.remove(id);
-                }
-            }
-        }
-        self.row_slots.release(&mut self.rows);
-        self.cell_slots.release(&mut self.cells);
-        Ok(())
-    }
-
-    fn each_entry(&self, each: &mut dyn FnMut(Entry<'_>)) {
-        self.ids().for_each(|id| each(Entry { key: Some(self.key(id)), ..Entry::default() }));
-    }
-
-    fn clear(&mut self) {
-        let kinds = |values: &SlotCells| values.cells.iter().map(|cells| cells.kind()).collect::<Vec<_>>();
-        *self = MatchTable::new(&kinds(&self.rows), &kinds(&self.cells), self.history, self.key_groups);
-    }
-
-    fn bytes(&self) -> usize {
-        let of_matches = |matches: &Vec<PartialMatch>| matches.capacity() * size_of::<PartialMatch>();
-        let of_partition = |partition: &Partition| {
-            let matches = of_matches(&partition.partial) + of_matches(&partition.completed);
-            size_of::<Partition>() + matches + partition.rows.capacity() * 4
-        };
-        self.keys.bytes()
-            + self.rows.bytes()
-            + self.cells.bytes()
-            + self.partitions.iter().map(of_partition).sum::<usize>()
-    }
-
-    fn len(&self) -> usize {
-        self.keys.len()
+        self.settle_slots();
     }
 }

@@ -8,6 +8,15 @@
 //! table is tended, which is before any result of the chunk leaves the operator.
 
 mod file;
+mod later;
+mod queue;
+mod runs;
+mod share;
+
+pub(crate) use later::Later;
+pub(crate) use queue::Queue;
+pub(crate) use runs::Runs;
+pub(crate) use share::Share;
 
 use file::{Position, Record, SpillFile, record};
 use std::cell::{Cell, OnceCell};
@@ -19,11 +28,6 @@ use tidemill_types::{Error, Result};
 
 /// What is in front of each record: the epoch in which it was moved out, and how many rows it has.
 const HEAD_BYTES: usize = 8;
-/// So many keys stay whatever the budget.
-const KEYS_MIN: usize = 1;
-/// How far a table may go over the budget before it is an error, as a share and in bytes.
-const EXCESS_SHARE: usize = 2;
-const EXCESS_BYTES: usize = 64 << 20;
 
 /// How much memory the tables that share it may take, and where they put what is too much.
 #[derive(Debug, Clone)]
@@ -47,6 +51,11 @@ impl MemoryBudget {
         self.0.limit
     }
 
+    /// Where that goes which is too much.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+
     /// How much is taken.
     pub fn used(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)
@@ -61,10 +70,8 @@ pub(crate) struct Spill {
 
 #[derive(Debug)]
 struct State {
-    budget: MemoryBudget,
+    share: Share,
     file: SpillFile,
-    /// What the table takes, as the budget was told.
-    told: usize,
     /// Which keys were used since the hand came by.
     used: Vec<bool>,
     hand: usize,
@@ -87,19 +94,12 @@ impl Clone for Spill {
     }
 }
 
-impl Drop for State {
-    fn drop(&mut self) {
-        self.budget.0.used.fetch_sub(self.told, Ordering::Relaxed);
-    }
-}
-
 impl Spill {
     /// Sets the budget; it is meant for a table that has none yet.
     pub(crate) fn set_budget(&mut self, budget: &MemoryBudget) {
         self.state = Some(Box::new(State {
-            budget: budget.clone(),
+            share: Share::new(budget),
             file: SpillFile::new(&budget.0.folder),
-            told: 0,
             used: Vec::new(),
             hand: 0,
             work: 0,
@@ -322,20 +322,20 @@ impl Spill {
         }
     }
 
+    /// Whether all tables together take too much, if this one takes so much.
+    pub(crate) fn is_over(&mut self, bytes: usize) -> bool {
+        self.state.as_mut().is_some_and(|state| {
+            state.work = 0;
+            state.share.is_over(bytes)
+        })
+    }
+
     /// How many of so many keys, which take so much memory, should go.
     pub(crate) fn surplus(&mut self, keys: usize, bytes: usize) -> usize {
-        let Some(state) = &mut self.state else { return 0 };
-        state.work = 0;
-        let (old, limit) = (std::mem::replace(&mut state.told, bytes), state.budget.limit());
-        let shared = &state.budget.0.used;
-        shared.fetch_add(bytes, Ordering::Relaxed);
-        let total = shared.fetch_sub(old, Ordering::Relaxed) - old;
-        if total <= limit {
-            return 0;
-        }
-        // Down to its share and a little less, so that it is not at once too much again.
-        let keep = (keys as u128 * limit as u128 * 7 / (total as u128 * 8)) as usize;
-        keys - keep.clamp(KEYS_MIN.min(keys), keys)
+        self.state.as_mut().map_or(0, |state| {
+            state.work = 0;
+            state.share.surplus(keys, bytes)
+        })
     }
 
     /// Chooses keys to go: those in use that were not used since the hand came by.
@@ -374,17 +374,14 @@ impl Spill {
         if state.missed.get() {
             return Err(Error::internal("a key whose rows are on disk was read without being brought back"));
         }
-        let limit = state.budget.limit();
-        if state.told > limit.saturating_mul(EXCESS_SHARE) + EXCESS_BYTES {
-            let (taken, limit) = (state.told >> 20, limit >> 20);
-            return Err(Error::user_hint(
-                format!(
-                    "one table of state takes {taken} MB, which is far above the memory budget of {limit} MB"
-                ),
-                "give more memory; the rows of one key are kept in memory together",
-            ));
+        state.share.check()
+    }
+
+    /// Something else of the table failed on disk.
+    pub(crate) fn fail_with(&mut self, error: &io::Error) {
+        if let Some(state) = &self.state {
+            state.fail(error);
         }
-        Ok(())
     }
 
     /// A record could not be understood.
@@ -400,12 +397,14 @@ pub(crate) fn in_use(bytes: usize, keys: usize, room: usize) -> usize {
     (bytes as u128 * keys as u128 / room.max(1) as u128) as usize
 }
 
+fn disk_failure(budget: &MemoryBudget, error: &io::Error) -> Error {
+    let folder = budget.folder().display();
+    Error::external_fatal(format!("state that was moved out of memory to `{folder}` failed: {error}"))
+}
+
 impl State {
     fn fail(&self, error: &io::Error) {
-        let folder = self.budget.0.folder.display();
-        self.failed.get_or_init(|| {
-            Error::external_fatal(format!("state that was moved out of memory to `{folder}` failed: {error}"))
-        });
+        self.failed.get_or_init(|| disk_failure(&self.share.budget, error));
     }
 
     fn back(&mut self, record: Vec<u8>) -> Back {

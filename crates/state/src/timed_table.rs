@@ -4,22 +4,20 @@
 //! time is put at the end at once.
 //! Invariant: rows of equal time stand in the order in which they came. A key lives while it has a row or is
 //! due. The agenda derives from the keys' due times: an entry counts only while its key is due then. What changed
-//! is tracked by key: a checkpoint gets all rows of a key that changed.
+//! is tracked by key: a checkpoint gets all rows of a key that changed. Numbers of rows that were not freed stay valid
+//! until the table is tended.
+
+mod saved;
 
 use crate::agenda::Agenda;
+use crate::keyed::{Core, Keyed};
 use crate::row_arena::RowArena;
-use crate::sections::{GONE, Sections};
-use crate::snapshot::{Reader, write_prefixed};
-use crate::tracking::Tracking;
-use crate::{KeyIndex, SnapshotRows, StateTable};
-use std::ops::Range;
-use tidemill_types::Result;
-use tidemill_types::key::hash;
 
-const SCHEMA: u64 = 0x7469_6d65_6472_0001;
 const NONE: u32 = u32::MAX;
 /// The due time of a key that is not due.
 const NEVER: i64 = i64::MAX;
+/// Below so many entries the agenda is not put in order again.
+const AGENDA_MIN: usize = 1 << 12;
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -42,59 +40,53 @@ const EMPTY: Chain = Chain { first: NONE, last: NONE, due: NEVER };
 /// Rows by key and time.
 #[derive(Debug, Clone)]
 pub struct TimedTable {
-    keys: KeyIndex,
+    core: Core,
     chains: Vec<Chain>,
     rows: RowArena,
     entries: Vec<Entry>,
     agenda: Agenda,
-    tracking: Tracking,
-    key_groups: u32,
+    /// With more entries most may not count any more.
+    agenda_max: usize,
 }
 
 impl TimedTable {
     /// An empty table.
     pub fn new(key_groups: u32) -> Self {
         TimedTable {
-            keys: KeyIndex::default(),
+            core: Core::new(key_groups),
             chains: Vec::new(),
             rows: RowArena::default(),
             entries: Vec::new(),
             agenda: Agenda::default(),
-            tracking: Tracking::default(),
-            key_groups,
+            agenda_max: AGENDA_MIN,
         }
     }
 
-    /// The number of a key, if it lives.
+    /// The number of a key, if it lives; it is brought back if it was moved out.
     #[inline]
-    pub fn find(&self, key_hash: u64, key: &[u8]) -> Option<u32> {
-        self.keys.find(key_hash, key)
+    pub fn find(&mut self, key_hash: u64, key: &[u8]) -> Option<u32> {
+        self.load(key_hash, key)
     }
 
     /// The number of a key; a new key must get a row or be made due before the next call.
     #[inline]
     pub fn resolve(&mut self, key_hash: u64, key: &[u8]) -> u32 {
-        let key = self.keys.resolve_one(key_hash, key);
-        if self.chains.len() <= key as usize {
-            self.chains.resize(key as usize + 1, EMPTY);
-            self.tracking.grow(self.chains.len());
-        }
-        key
+        self.load_or_add(key_hash, key)
     }
 
     /// The bytes of a key.
     pub fn key(&self, key: u32) -> &[u8] {
-        self.keys.key(key)
+        self.core.keys.key(key)
     }
 
     /// The hash of a key.
     pub fn key_hash(&self, key: u32) -> u64 {
-        self.keys.hash(key)
+        self.core.keys.hash(key)
     }
 
     /// Adds a row behind those of its time; gives its number.
     pub fn insert(&mut self, key: u32, time: i64, tag: u8, row: &[u8]) -> u32 {
-        self.tracking.touch(key);
+        self.core.tracking.touch(key);
         let id = self.rows.push(row);
         let mut previous = self.chains[key as usize].last;
         while previous != NONE && self.entries[previous as usize].time > time {
@@ -159,7 +151,7 @@ impl TimedTable {
 
     /// Takes a row out of its key's chain. It can still be read until [`TimedTable::free`]. The key stays.
     pub fn unlink(&mut self, key: u32, id: u32) {
-        self.tracking.touch(key);
+        self.core.tracking.touch(key);
         let Entry { previous, next, .. } = self.entries[id as usize];
         self.set_next(key, previous, next);
         self.set_previous(key, next, previous);
@@ -181,11 +173,7 @@ impl TimedTable {
         let Chain { first, due, .. } = self.chains[key as usize];
         let idle = first == NONE && due == NEVER;
         if idle {
-            if self.tracking.release(key) {
-                let bytes = self.keys.key(key);
-                self.tracking.note_gone(self.keys.hash(key), |out| write_prefixed(out, bytes));
-            }
-            self.keys.remove(key);
+            self.drop_key(key);
         }
         idle
     }
@@ -199,36 +187,57 @@ impl TimedTable {
     /// Makes a key due at another time.
     #[inline]
     pub fn set_due(&mut self, key: u32, time: i64) {
-        self.tracking.touch(key);
+        self.core.tracking.touch(key);
         self.chains[key as usize].due = time;
         if time != NEVER {
             self.agenda.push(time, key);
+            if self.agenda.len() > self.agenda_max {
+                self.order_agenda();
+            }
         }
     }
 
     /// Makes a key not due.
     pub fn unset_due(&mut self, key: u32) {
-        self.tracking.touch(key);
+        self.core.tracking.touch(key);
         self.chains[key as usize].due = NEVER;
     }
 
     /// The time at which the first key is due, or one before it.
     #[inline]
     pub fn next_due(&self) -> Option<i64> {
-        self.agenda.first().map(|(time, _)| time)
+        let next = self.agenda.first().map(|(time, _)| time);
+        next.into_iter().chain(self.core.first_due_out()).min()
     }
 
     /// Takes the first key that is due at or before a time; it is not due any more.
     pub fn pop_due(&mut self, until: i64) -> Option<(i64, u32)> {
-        while let Some((time, key)) = self.agenda.first().filter(|(time, _)| *time <= until) {
+        loop {
+            let next = self.agenda.first().map(|(time, _)| time);
+            if self.bring_due_back(until.min(next.unwrap_or(NEVER))) {
+                continue;
+            }
+            let (time, key) = self.agenda.first().filter(|(time, _)| *time <= until)?;
             self.agenda.pop();
-            let live = (key as usize) < self.keys.capacity() && self.keys.is_live(key);
-            if live && self.chains[key as usize].due == time {
+            if self.is_due(key, time) {
                 self.unset_due(key);
                 return Some((time, key));
             }
         }
-        None
+    }
+
+    fn is_due(&self, key: u32, time: i64) -> bool {
+        let keys = &self.core.keys;
+        (key as usize) < keys.capacity() && keys.is_live(key) && self.chains[key as usize].due == time
+    }
+
+    /// Keeps of the agenda only what counts.
+    fn order_agenda(&mut self) {
+        let mut due: Vec<(i64, u32)> = std::iter::from_fn(|| self.agenda.pop()).collect();
+        due.retain(|&(time, key)| self.is_due(key, time));
+        due.dedup();
+        due.into_iter().for_each(|(time, key)| self.agenda.push(time, key));
+        self.agenda_max = AGENDA_MIN.max(self.agenda.len() * 2);
     }
 
     /// The time of a row.
@@ -248,8 +257,8 @@ impl TimedTable {
     pub fn set_tag(&mut self, id: u32, tag: u8) {
         let entry = &mut self.entries[id as usize];
         entry.tag = tag;
-        if self.keys.is_live(entry.key) {
-            self.tracking.touch(entry.key);
+        if self.core.keys.is_live(entry.key) {
+            self.core.tracking.touch(entry.key);
         }
     }
 
@@ -265,136 +274,23 @@ impl TimedTable {
     }
 }
 
-impl TimedTable {
-    /// Row: key (prefixed), due time, number of rows, then for each its time, tag and bytes (prefixed). What is
-    /// gone: the key.
-    fn write_key(&self, key: u32, sections: &mut Sections) {
-        let changed = self.tracking.is_changed(key);
-        let Some(out) = sections.row(self.keys.hash(key), changed) else { return };
-        write_prefixed(out, self.keys.key(key));
-        out.extend_from_slice(&self.chains[key as usize].due.to_le_bytes());
-        out.extend_from_slice(&(self.of_key(key).count() as i64).to_le_bytes());
-        for id in self.of_key(key) {
-            out.extend_from_slice(&self.time(id).to_le_bytes());
-            out.extend_from_slice(&i64::from(self.tag(id)).to_le_bytes());
-            write_prefixed(out, self.row(id));
-        }
-    }
-
-    /// Reads a key with its rows into the place of what is there.
-    fn read_key(&mut self, reader: &mut Reader<'_>) -> Result<()> {
-        let bytes = reader.prefixed()?;
-        let key = self.resolve(hash(bytes), bytes);
-        self.empty(key);
-        let (due, count) = (reader.i64()?, reader.i64()?);
-        self.set_due(key, due);
-        for _ in 0..count {
-            let (time, tag) = (reader.i64()?, reader.i64()? as u8);
-            self.insert(key, time, tag, reader.prefixed()?);
-        }
-        self.tracking.settle(key);
-        Ok(())
-    }
-
-    fn empty(&mut self, key: u32) {
-        while let Some(id) = self.first(key) {
-            self.remove(key, id);
-        }
-        self.unset_due(key);
-    }
-}
-
 #[inline]
 fn some(id: u32) -> Option<u32> {
     (id != NONE).then_some(id)
 }
 
-impl StateTable for TimedTable {
-    fn schema_id(&self) -> u64 {
-        SCHEMA
-    }
-
-    fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
-        let mut sections = Sections::new(groups, self.key_groups);
-        self.keys.ids().for_each(|key| self.write_key(key, &mut sections));
-        sections.finish(SCHEMA)
-    }
-
-    fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        rows.check_schema(SCHEMA)?;
-        self.tracking.start(self.chains.len(), self.keys.ids());
-        for section in rows.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                self.read_key(&mut reader)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
-        let tracked = self.tracking.is_on();
-        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
-        self.tracking.write_gone(&mut sections);
-        match sections.any_whole() {
-            true => self.keys.ids().for_each(|key| self.write_key(key, &mut sections)),
-            false => self.tracking.changed().for_each(|key| self.write_key(key, &mut sections)),
-        }
-        self.tracking.start(self.chains.len(), self.keys.ids());
-        self.tracking.settle_all();
-        sections.finish(SCHEMA)
-    }
-
-    fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        changes.check_schema(SCHEMA)?;
-        self.tracking.start(self.chains.len(), self.keys.ids());
-        for section in changes.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                if reader.u8()? != GONE {
-                    self.read_key(&mut reader)?;
-                    continue;
-                }
-                let bytes = reader.prefixed()?;
-                if let Some(key) = self.keys.find(hash(bytes), bytes) {
-                    self.empty(key);
-                    self.tracking.forget(key);
-                    self.keys.remove(key);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn clear(&mut self) {
-        *self = TimedTable::new(self.key_groups);
-    }
-
-    fn bytes(&self) -> usize {
-        self.keys.bytes()
-            + self.rows.memory()
-            + self.agenda.memory()
-            + self.tracking.bytes()
-            + self.chains.capacity() * size_of::<Chain>()
-            + self.entries.capacity() * size_of::<Entry>()
-    }
-
-    /// A key that is only due counts too.
-    fn len(&self) -> usize {
-        self.rows.len().max(self.keys.len())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::StateTable;
+    use tidemill_types::key::hash;
 
     fn add(table: &mut TimedTable, key: &[u8], time: i64, row: &[u8]) -> u32 {
         let key = table.resolve(hash(key), key);
         table.insert(key, time, 0, row)
     }
 
-    fn rows(table: &TimedTable, key: &[u8]) -> Vec<(i64, String)> {
+    fn rows(table: &mut TimedTable, key: &[u8]) -> Vec<(i64, String)> {
         let Some(key) = table.find(hash(key), key) else { return Vec::new() };
         let text = |id| String::from_utf8(table.row(id).to_vec()).unwrap();
         table.of_key(key).map(|id| (table.time(id), text(id))).collect()
@@ -410,19 +306,19 @@ mod tests {
         }
         let all = |pairs: &[(i64, &str)]| pairs.iter().map(|(t, r)| (*t, r.to_string())).collect::<Vec<_>>();
         let expected = all(&[(3, "z"), (4, "v"), (5, "x"), (5, "w")]);
-        assert_eq!(rows(&table, b"a"), expected);
+        assert_eq!(rows(&mut table, b"a"), expected);
         let mut restored = TimedTable::new(8);
         restored.restore(&table.snapshot(0..8), 0..8).unwrap();
-        assert_eq!((rows(&restored, b"a"), restored.len()), (expected, 5));
+        assert_eq!((rows(&mut restored, b"a"), restored.len()), (expected, 5));
         let key = table.find(hash(b"a"), b"a").unwrap();
         let middle = table.next(table.first(key).unwrap()).unwrap();
         table.remove(key, middle);
-        assert_eq!(rows(&table, b"a"), all(&[(3, "z"), (5, "x"), (5, "w")]));
+        assert_eq!(rows(&mut table, b"a"), all(&[(3, "z"), (5, "x"), (5, "w")]));
         assert!(!table.release(key));
         while let Some(id) = table.first(key) {
             table.remove(key, id);
         }
-        assert!(table.release(key) && table.last(0).is_none() && rows(&table, b"a").is_empty());
+        assert!(table.release(key) && table.last(0).is_none() && rows(&mut table, b"a").is_empty());
     }
 
     #[test]

@@ -1,24 +1,21 @@
 //! Timers: what is due when, by key.
 //!
+//! With little memory the later timers are on disk.
 //! Invariant: a key is due at most once at one time; due timers come in the order of their times.
 
-use crate::entries::Entry;
-use crate::sections::{GONE, Sections};
-use crate::snapshot::{Reader, write_prefixed};
-use crate::tracking::Gone;
-use crate::{SnapshotRows, StateTable};
-use std::collections::BTreeSet;
-use std::ops::Range;
-use tidemill_types::Result;
-use tidemill_types::key::hash;
+mod saved;
 
-const SCHEMA: u64 = 0x7469_6d65_7200_0001;
+use crate::spill::Later;
+use crate::tracking::Gone;
+use saved::write_timer;
+use std::collections::BTreeSet;
+use tidemill_types::key::hash;
 
 /// When which key is due.
 type Timer = (i64, Box<[u8]>);
 
 /// Times with the keys that are due.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Timers {
     due: BTreeSet<Timer>,
     bytes: usize,
@@ -26,6 +23,7 @@ pub struct Timers {
     tracked: bool,
     fresh: BTreeSet<Timer>,
     gone: Gone,
+    later: Option<Later>,
     key_groups: u32,
 }
 
@@ -38,6 +36,7 @@ impl Timers {
             tracked: false,
             fresh: BTreeSet::new(),
             gone: Gone::default(),
+            later: None,
             key_groups,
         }
     }
@@ -46,30 +45,26 @@ impl Timers {
     pub fn set(&mut self, time: i64, key: &[u8]) {
         if self.due.insert((time, key.into())) {
             self.bytes += key.len();
+            self.later.iter_mut().for_each(|later| later.note_work(1));
             if self.tracked {
                 self.fresh.insert((time, key.into()));
             }
         }
     }
 
-    /// Takes a timer back.
+    /// Takes a timer back; those on disk come into memory for that.
     pub fn unset(&mut self, time: i64, key: &[u8]) {
+        self.bring_back();
         let timer = (time, key.into());
-        if self.due.remove(&timer) {
-            self.note_gone(&timer);
-        }
-    }
-
-    fn note_gone(&mut self, timer: &Timer) {
-        self.bytes -= timer.1.len();
-        if self.tracked && !self.fresh.remove(timer) {
-            self.gone.push(hash(&timer.1), |out| write_timer(timer, out));
+        if self.due.contains(&timer) {
+            self.take(&timer);
         }
     }
 
     /// The time of the first timer.
     pub fn next(&self) -> Option<i64> {
-        self.due.first().map(|(time, _)| *time)
+        let later = self.later.as_ref().and_then(Later::first).map(|(time, _)| time);
+        self.due.first().map(|(time, _)| *time).into_iter().chain(later).min()
     }
 
     /// Takes out the first timer if it is due at or before `time`.
@@ -77,9 +72,56 @@ impl Timers {
         if self.next()? > time {
             return None;
         }
-        let timer = self.due.pop_first()?;
-        self.note_gone(&timer);
+        let first = self.due.first().map(|(time, key)| (*time, key.as_ref()));
+        let later = self.later.as_ref().and_then(Later::first);
+        let (at, key) = first.into_iter().chain(later).min()?;
+        let timer = (at, key.into());
+        self.take(&timer);
         Some(timer)
+    }
+
+    /// Takes a timer out of memory and disk, where it may be in both if it was set again.
+    fn take(&mut self, timer: &Timer) {
+        let mut saved = false;
+        if self.due.remove(timer) {
+            self.bytes -= timer.1.len();
+            saved |= !self.fresh.remove(timer);
+        }
+        if let Some(later) = &mut self.later {
+            while later.first().is_some_and(|(time, key)| time == timer.0 && *key == *timer.1)
+                && let Some(entry) = later.pop()
+            {
+                saved |= !entry.fresh;
+            }
+        }
+        if self.tracked && saved {
+            self.gone.push(hash(&timer.1), |out| write_timer(timer.0, &timer.1, out));
+        }
+    }
+
+    /// Moves the latest timers out.
+    fn move_out(&mut self, surplus: usize) {
+        let (Some(later), Some(from)) = (&mut self.later, surplus.checked_sub(1)) else { return };
+        let Some(first) = self.due.iter().rev().nth(from).cloned() else { return };
+        let moved = self.due.split_off(&first);
+        self.bytes -= moved.iter().map(|(_, key)| key.len()).sum::<usize>();
+        let (tracked, fresh) = (self.tracked, &mut self.fresh);
+        later.add(moved.into_iter().map(|timer| {
+            let fresh = tracked && fresh.remove(&timer);
+            (timer.0, timer.1, fresh)
+        }));
+    }
+
+    /// Brings all timers back.
+    fn bring_back(&mut self) {
+        while let Some(entry) = self.later.as_mut().and_then(Later::pop) {
+            let timer: Timer = (entry.time, entry.bytes.into());
+            self.bytes += timer.1.len();
+            if entry.fresh {
+                self.fresh.insert(timer.clone());
+            }
+            self.due.insert(timer);
+        }
     }
 
     /// Starts to track changes; no checkpoint has what there is.
@@ -88,100 +130,5 @@ impl Timers {
             self.tracked = true;
             self.fresh.clone_from(&self.due);
         }
-    }
-
-    /// Adds or takes out a timer as a checkpoint has it.
-    fn put(&mut self, reader: &mut Reader<'_>, gone: bool) -> Result<()> {
-        let timer: Timer = (reader.i64()?, reader.prefixed()?.into());
-        let len = timer.1.len();
-        match gone {
-            true if self.due.remove(&timer) => self.bytes -= len,
-            false if self.due.insert(timer) => self.bytes += len,
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-/// Row: time, key (prefixed).
-fn write_timer((time, key): &Timer, out: &mut Vec<u8>) {
-    out.extend_from_slice(&time.to_le_bytes());
-    write_prefixed(out, key);
-}
-
-impl StateTable for Timers {
-    fn schema_id(&self) -> u64 {
-        SCHEMA
-    }
-
-    fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
-        let mut sections = Sections::new(groups, self.key_groups);
-        for timer in &self.due {
-            sections.row(hash(&timer.1), true).into_iter().for_each(|out| write_timer(timer, out));
-        }
-        sections.finish(SCHEMA)
-    }
-
-    fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        rows.check_schema(SCHEMA)?;
-        self.track();
-        for section in rows.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                self.put(&mut reader, false)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
-        let tracked = self.tracked;
-        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
-        self.gone.write(&mut sections);
-        if sections.any_whole() {
-            for timer in &self.due {
-                let out = sections.row(hash(&timer.1), self.fresh.contains(timer));
-                out.into_iter().for_each(|out| write_timer(timer, out));
-            }
-        } else {
-            for timer in &self.fresh {
-                sections.row(hash(&timer.1), true).into_iter().for_each(|out| write_timer(timer, out));
-            }
-        }
-        self.tracked = true;
-        self.fresh.clear();
-        self.gone.clear();
-        sections.finish(SCHEMA)
-    }
-
-    fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        changes.check_schema(SCHEMA)?;
-        self.track();
-        for section in changes.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                let gone = reader.u8()? == GONE;
-                self.put(&mut reader, gone)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn each_entry(&self, each: &mut dyn FnMut(Entry<'_>)) {
-        for (time, key) in &self.due {
-            each(Entry { key: Some(key), numbers: &[("time", *time)], ..Entry::default() });
-        }
-    }
-
-    fn clear(&mut self) {
-        *self = Timers::new(self.key_groups);
-    }
-
-    fn bytes(&self) -> usize {
-        self.bytes + self.due.len() * 48
-    }
-
-    fn len(&self) -> usize {
-        self.due.len()
     }
 }

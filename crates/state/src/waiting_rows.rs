@@ -2,20 +2,26 @@
 //!
 //! Rows are found in the order of their times by runs: a row goes behind the first run that it does not precede, so
 //! that rows that are nearly in order make few runs and cost no comparison each (as in impatience sort, Chandramouli et
-//! al., 2018). Columns are kept until all their rows are gone, or packed when most are.
-//! Invariant: rows of equal time come out in the order in which they went in.
+//! al., 2018). Columns are kept until all their rows are gone, or packed when most are. With little memory the later rows
+//! are on disk, encoded.
+//! Invariant: rows of equal time come out in the order in which they went in; of these, those on disk are the first. Rows
+//! leave by time only, so a checkpoint needs no more than the rows that are new and the time up to which rows left.
 
-use crate::sections::Sections;
-use crate::snapshot::{Reader, write_prefixed};
-use crate::{SnapshotRows, StateTable};
+mod saved;
+
+use crate::spill::Later;
 use arrow_array::{Array, ArrayRef};
 use arrow_select::interleave::interleave;
-use std::collections::VecDeque;
-use std::ops::Range;
-use tidemill_types::key::{EncodedKeys, KeyEncoder, decode, hash};
-use tidemill_types::{DataType, Result};
+use std::collections::{BTreeMap, VecDeque};
+use tidemill_types::DataType;
+use tidemill_types::key::{EncodedKeys, KeyEncoder, decode};
 
-const SALT: u64 = 0x7761_6974_6900_0001;
+/// The number of the first batch; rows that come back from disk stand in front of it.
+const FIRST: u32 = 1 << 31;
+/// In front of an encoded row on disk: its place among rows of equal time.
+const ORDER_BYTES: usize = 8;
+/// So many rows are moved out in one go.
+const MOVE_ROWS: usize = 8_192;
 /// With fewer rows gone than this nothing is packed.
 const GONE_MIN_ROWS: usize = 1 << 16;
 
@@ -35,7 +41,7 @@ struct Batch {
 }
 
 /// Rows by time.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct WaitingRows {
     types: Vec<DataType>,
     keys: Vec<usize>,
@@ -44,14 +50,37 @@ pub struct WaitingRows {
     first: u32,
     runs: Vec<VecDeque<Place>>,
     live: usize,
+    /// Batches before this one are in a checkpoint.
+    saved_upto: u32,
+    /// Whether changes are tracked, and the time up to which rows left since the last checkpoint.
+    tracked: bool,
+    taken_upto: Option<i64>,
+    later: Option<Later>,
+    /// How many rows were moved out.
+    moved: u64,
+    /// By key group: rows on disk up to these times had left before.
+    left: BTreeMap<u32, i64>,
     key_groups: u32,
 }
 
 impl WaitingRows {
     /// Rows of these types; the columns `keys` say to which key group a row belongs.
     pub fn new(types: Vec<DataType>, keys: Vec<usize>, key_groups: u32) -> Self {
-        let (batches, runs) = (VecDeque::new(), Vec::new());
-        WaitingRows { types, keys, batches, first: 0, runs, live: 0, key_groups }
+        WaitingRows {
+            types,
+            keys,
+            batches: VecDeque::new(),
+            first: FIRST,
+            runs: Vec::new(),
+            live: 0,
+            saved_upto: FIRST,
+            tracked: false,
+            taken_upto: None,
+            later: None,
+            moved: 0,
+            left: BTreeMap::new(),
+            key_groups,
+        }
     }
 
     /// Adds rows at their times.
@@ -69,12 +98,13 @@ impl WaitingRows {
             self.runs[run].push_back(Place { time, batch, row: row as u32 });
         }
         self.live += times.len();
+        self.later.iter_mut().for_each(|later| later.note_work(times.len()));
         self.batches.push_back(Batch { columns, rows: times.len(), live: times.len() });
     }
 
     /// Takes out the rows up to a time, in the order of their times.
     pub fn take(&mut self, upto: i64) -> Option<(Vec<ArrayRef>, Vec<i64>)> {
-        let mut places: Vec<Place> = Vec::new();
+        let mut places = self.bring_back(upto);
         for run in &mut self.runs {
             let ready = run.partition_point(|place| place.time <= upto);
             places.extend(run.drain(..ready));
@@ -83,6 +113,7 @@ impl WaitingRows {
             return None;
         }
         self.runs.retain(|run| !run.is_empty());
+        self.taken_upto = self.taken_upto.max(Some(upto));
         places.sort();
         let columns = self.gather(&places);
         self.forget(&places);
@@ -91,7 +122,70 @@ impl WaitingRows {
 
     /// The time of the first row.
     pub fn earliest(&self) -> Option<i64> {
-        self.runs.iter().filter_map(|run| run.front()).map(|place| place.time).min()
+        let later = self.later.as_ref().and_then(Later::first).map(|(time, _)| time);
+        self.runs.iter().filter_map(|run| run.front()).map(|place| place.time).chain(later).min()
+    }
+
+    /// Brings the rows up to a time back from disk, into a batch in front of all.
+    fn bring_back(&mut self, upto: i64) -> Vec<Place> {
+        let (mut times, mut rows) = (Vec::new(), EncodedKeys::default());
+        while let Some(later) =
+            self.later.as_mut().filter(|later| later.first().is_some_and(|(t, _)| t <= upto))
+            && let Some(entry) = later.pop()
+        {
+            let row = &entry.bytes[ORDER_BYTES..];
+            if !self.has_left(entry.time, row) {
+                times.push(entry.time);
+                rows.bytes.extend_from_slice(row);
+                rows.ends.push(rows.bytes.len() as u32);
+            }
+        }
+        if self.left.values().all(|left| *left <= upto) {
+            self.left.clear();
+        }
+        if times.is_empty() {
+            return Vec::new();
+        }
+        let columns = decode(&self.types, rows.iter());
+        self.first -= 1;
+        self.live += times.len();
+        self.batches.push_front(Batch { columns, rows: times.len(), live: times.len() });
+        let place = |(row, time)| Place { time, batch: self.first, row: row as u32 };
+        times.into_iter().enumerate().map(place).collect()
+    }
+
+    /// Moves the latest rows out.
+    fn move_out(&mut self, surplus: usize) {
+        let mut places = self.places();
+        let Some(from) = places.len().checked_sub(surplus).and_then(|at| places.get(at)).map(|p| p.time)
+        else {
+            return;
+        };
+        places.drain(..places.partition_point(|place| place.time < from));
+        for run in &mut self.runs {
+            run.truncate(run.partition_point(|place| place.time < from));
+        }
+        self.runs.retain(|run| !run.is_empty());
+        for part in places.chunks(MOVE_ROWS) {
+            let rows = self.encoded(part);
+            let (first, tracked, saved_upto) = (self.moved, self.tracked, self.saved_upto);
+            let entries = part.iter().enumerate().map(|(row, place)| {
+                let order = (first + row as u64).to_be_bytes();
+                (place.time, [&order, rows.key(row)].concat(), tracked && place.batch >= saved_upto)
+            });
+            self.later.iter_mut().for_each(|later| later.add(entries.clone()));
+            self.moved += part.len() as u64;
+        }
+        self.forget(&places);
+        self.pack();
+    }
+
+    /// Rows in the form that they have on disk and in checkpoints.
+    fn encoded(&self, places: &[Place]) -> EncodedKeys {
+        let mut rows = EncodedKeys::default();
+        let columns = self.gather(places);
+        KeyEncoder::new(self.types.iter().cloned()).encode(&columns, places.len(), &mut rows);
+        rows
     }
 
     fn gather(&self, places: &[Place]) -> Vec<ArrayRef> {
@@ -144,82 +238,24 @@ impl WaitingRows {
         }
     }
 
-    /// All rows in one batch, by time.
+    /// All rows in two batches, by time: those that a checkpoint has, and the others.
     fn pack(&mut self) {
-        if let Some((columns, times)) = self.take_all() {
-            self.push(columns, &times);
-        }
-    }
-
-    fn take_all(&mut self) -> Option<(Vec<ArrayRef>, Vec<i64>)> {
-        let places = self.places();
-        let columns = (!places.is_empty()).then(|| self.gather(&places))?;
+        let (saved, fresh): (Vec<Place>, Vec<Place>) =
+            self.places().into_iter().partition(|place| place.batch < self.saved_upto);
+        let [saved, fresh] = [saved, fresh].map(|places| {
+            let columns = if places.is_empty() { Vec::new() } else { self.gather(&places) };
+            (columns, places.iter().map(|place| place.time).collect::<Vec<_>>())
+        });
+        self.first += self.batches.len() as u32;
         (self.batches, self.runs, self.live) = (VecDeque::new(), Vec::new(), 0);
-        Some((columns, places.iter().map(|place| place.time).collect()))
+        self.push(saved.0, &saved.1);
+        self.saved_upto = self.first + self.batches.len() as u32;
+        self.push(fresh.0, &fresh.1);
     }
 
     fn places(&self) -> Vec<Place> {
         let mut places: Vec<Place> = self.runs.iter().flatten().copied().collect();
         places.sort();
         places
-    }
-}
-
-impl StateTable for WaitingRows {
-    fn schema_id(&self) -> u64 {
-        let types: Vec<String> = self.types.iter().map(ToString::to_string).collect();
-        hash(types.join(",").as_bytes()) ^ SALT
-    }
-
-    /// Row: time, row (prefixed).
-    fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
-        let mut sections = Sections::new(groups, self.key_groups);
-        let places = self.places();
-        if !places.is_empty() {
-            let columns = self.gather(&places);
-            let (mut keys, mut rows) = (EncodedKeys::default(), EncodedKeys::default());
-            let key_types = self.keys.iter().map(|&key| self.types[key].clone());
-            let key_columns: Vec<ArrayRef> = self.keys.iter().map(|&key| columns[key].clone()).collect();
-            KeyEncoder::new(key_types).encode(&key_columns, places.len(), &mut keys);
-            KeyEncoder::new(self.types.iter().cloned()).encode(&columns, places.len(), &mut rows);
-            for (row, place) in places.iter().enumerate() {
-                if let Some(out) = sections.row(hash(keys.key(row)), true) {
-                    out.extend_from_slice(&place.time.to_le_bytes());
-                    write_prefixed(out, rows.key(row));
-                }
-            }
-        }
-        sections.finish(self.schema_id())
-    }
-
-    fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
-        rows.check_schema(self.schema_id())?;
-        let (mut times, mut encoded) = (Vec::new(), Vec::new());
-        for section in rows.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                times.push(reader.i64()?);
-                encoded.push(reader.prefixed()?);
-            }
-        }
-        let mut order: Vec<usize> = (0..times.len()).collect();
-        order.sort_by_key(|&row| times[row]);
-        let columns = decode(&self.types, order.iter().map(|&row| encoded[row]));
-        self.push(columns, &order.iter().map(|&row| times[row]).collect::<Vec<_>>());
-        Ok(())
-    }
-
-    fn clear(&mut self) {
-        *self = WaitingRows::new(self.types.clone(), self.keys.clone(), self.key_groups);
-    }
-
-    fn bytes(&self) -> usize {
-        let of_column = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(0);
-        let columns = self.batches.iter().flat_map(|batch| &batch.columns).map(of_column).sum::<usize>();
-        columns + self.runs.iter().map(|run| run.capacity() * size_of::<Place>()).sum::<usize>()
-    }
-
-    fn len(&self) -> usize {
-        self.live
     }
 }

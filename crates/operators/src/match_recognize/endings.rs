@@ -3,10 +3,12 @@
 use super::found::{Found, Moment};
 use super::heap;
 use super::search::{Searcher, Task};
-use std::cmp::Reverse;
 use tidemill_plan::pattern::AfterMatch;
 use tidemill_state::{MatchTable, PartialMatch};
 use tidemill_types::{Error, Result};
+
+/// With so many keys looked at, those of which nothing is kept are forgotten, unless something waits to come out.
+const RELEASE_KEYS: usize = 4_096;
 
 impl Searcher {
     /// Gives the complete matches that need not wait.
@@ -103,14 +105,7 @@ impl Searcher {
         touched: &mut Vec<u32>,
     ) -> Result<()> {
         let Some(within) = self.within_ms else { return Ok(()) };
-        while let Some(&Reverse((due, key))) = self.due.peek()
-            && due <= time
-        {
-            self.due.pop();
-            self.queued[key as usize] = false;
-            if !table.is_live(key) {
-                continue;
-            }
+        while let Some(key) = table.pop_due(time) {
             while let Some(matched) = table.partition(key).partial.first().filter(|found| !found.is_open()) {
                 let due = matched.start_time.saturating_add(within);
                 if due > time {
@@ -120,7 +115,11 @@ impl Searcher {
                 self.expire(key, at, moment, table, found)?;
             }
             touched.push(key);
-            self.queue(key, table);
+            table.queue(key);
+            if touched.len() >= RELEASE_KEYS && found.is_empty() {
+                table.release(touched);
+                touched.clear();
+            }
         }
         Ok(())
     }
@@ -154,34 +153,6 @@ impl Searcher {
         self.give(key, time, moment, table, found)?;
         table.trim(key);
         Ok(())
-    }
-
-    /// Remembers when the first match of a key ends by its age.
-    pub(super) fn queue(&mut self, key: u32, table: &MatchTable) {
-        let Some(within) = self.within_ms else { return };
-        let at = key as usize;
-        if self.queued.len() <= at {
-            self.queued.resize((at + 1).next_power_of_two(), false);
-        }
-        let first = table.partition(key).partial.first().filter(|matched| !matched.is_open());
-        if let Some(matched) = first
-            && !self.queued[at]
-        {
-            self.queued[at] = true;
-            self.due.push(Reverse((matched.start_time.saturating_add(within), key)));
-        }
-    }
-
-    /// When the next match may end by its age.
-    pub(super) fn next_due(&self) -> Option<i64> {
-        self.due.peek().map(|Reverse((due, _))| *due)
-    }
-
-    /// The table was restored.
-    pub(super) fn restored(&mut self, table: &MatchTable) {
-        self.due.clear();
-        self.queued.clear();
-        table.ids().for_each(|key| self.queue(key, table));
     }
 }
 

@@ -110,6 +110,11 @@ impl Found {
         self.records.push(Record { key, time, moment, timed_out });
     }
 
+    /// Whether no match waits to come out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
     /// Gives the matches out, each in front of the mark that its moment names, and all marks.
     pub(super) fn flush(
         &mut self,

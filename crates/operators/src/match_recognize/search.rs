@@ -15,8 +15,6 @@ use super::conditions::{Conditions, Pair, Rows};
 use super::found::{Found, Moment};
 use super::heap;
 use super::rows::{Lanes, RowStore, truth};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use tidemill_plan::pattern::{AfterMatch, MatchRecognizePlan};
 use tidemill_state::match_table::{NO_CELLS, NO_KEY};
 use tidemill_state::{MatchTable, PartialMatch, Run};
@@ -34,9 +32,6 @@ pub(super) struct Searcher {
     history: bool,
     partial_matches_max: usize,
     has_cells: bool,
-    /// When a key may have a match that ends by its age; at most one entry for each key.
-    pub(super) due: BinaryHeap<Reverse<(i64, u32)>>,
-    pub(super) queued: Vec<bool>,
     /// For each key the last row that was seen while rows are chained; empty places hold [`NO_KEY`].
     last_rows: Vec<u32>,
 }
@@ -82,8 +77,6 @@ impl Searcher {
             give_timed_out: plan.give_timed_out,
             history: plan.history_rows() > 0,
             partial_matches_max: plan.partial_matches_max,
-            due: BinaryHeap::new(),
-            queued: Vec::new(),
             last_rows: Vec::new(),
         }
     }
@@ -270,7 +263,7 @@ impl Searcher {
         let moment = Moment { mark: (task.mark_of)(row as usize), after: false, row };
         self.give(key, time, moment, table, found)?;
         table.trim(key);
-        self.queue(key, table);
+        table.queue(key);
         Ok(())
     }
 

@@ -18,7 +18,6 @@
 //! in the order of the steps.
 
 use super::calls::{argument_columns, running};
-use super::due::Due;
 use super::progress::{Layout, Progress};
 use crate::aggregates::Aggregates;
 use crate::build::JobInfo;
@@ -28,6 +27,9 @@ use crate::{Operator, OperatorContext, Output};
 use tidemill_plan::over::{OverMode, OverPlan};
 use tidemill_state::{FrameTable, SharedValue, StateTable, Timers};
 use tidemill_types::{CellKind, Cells, Chunk, Result, Schema, WATERMARK_NONE};
+
+/// So many keys come to their time in one go.
+const PASS_KEYS: usize = 4_096;
 
 /// Which rows before a row are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +55,6 @@ pub(super) struct OverTime {
     table: FrameTable,
     forgets: Timers,
     reached: SharedValue,
-    due: Due,
     progress: Progress,
     ttl_ms: i64,
     next_sweep: i64,
@@ -92,7 +93,6 @@ impl OverTime {
             aggregates,
             forgets: Timers::new(job.key_groups),
             reached: SharedValue::new(WATERMARK_NONE),
-            due: Due::default(),
             progress: Progress::default(),
             ttl_ms: if matches!(frame, Frame::Range(_)) { 0 } else { plan.ttl_ms },
             next_sweep: i64::MIN,
@@ -185,7 +185,7 @@ impl OverTime {
     /// Puts a row among those that wait.
     fn wait(&mut self, row: usize, time: i64, slot: u32) {
         if self.table.push(slot, time, row_parts(&self.parts, row)) {
-            self.due.push(time, slot);
+            self.table.set_due(slot, time);
         }
         let Frame::Range(distance) = self.frame else { return };
         let known = *self.forget_at(slot);
@@ -198,25 +198,43 @@ impl OverTime {
 
     /// The watermark, or the clock, reaches a time: rows come out, keys are forgotten.
     fn pass(&mut self, until: i64, now_ms: i64) {
+        while self.pass_some(until, now_ms) {}
+    }
+
+    /// The same for some keys; false: there are no more.
+    fn pass_some(&mut self, until: i64, now_ms: i64) -> bool {
         // By the clock, rows come out when their millisecond is over.
         let delay = i64::from(self.rowtime.is_none());
-        loop {
-            let rows = self.due.next().map(|time| time.saturating_add(delay));
+        for _ in 0..PASS_KEYS {
+            let rows = self.table.next_due().map(|time| time.saturating_add(delay));
             let keys = self.forgets.next();
             match (rows, keys) {
                 (Some(time), keys) if time <= until && keys.is_none_or(|key| time <= key) => {
-                    let (time, slot) = self.due.pop().expect("it was just seen");
-                    self.fire(time, slot, now_ms);
+                    if let Some((time, slot)) = self.table.pop_due(time.saturating_sub(delay)) {
+                        self.fire(time, slot, now_ms);
+                    }
                 }
                 (_, Some(time)) if time <= until => {
-                    let (time, key) = self.forgets.pop(until).expect("it was just seen");
-                    if let Some(slot) = self.table.lookup(&key) {
+                    if let Some((time, key)) = self.forgets.pop(until)
+                        && let Some(slot) = self.table.lookup(&key)
+                    {
                         self.fire(time - delay, slot, now_ms);
                     }
                 }
-                _ => return,
+                _ => return false,
             }
         }
+        true
+    }
+
+    /// The same between chunks: what came out goes, and keys that were brought back may be moved out again.
+    fn pass_by_parts(&mut self, until: i64, now_ms: i64, out: &mut Output) -> Result<()> {
+        while self.pass_some(until, now_ms) {
+            self.finish(out)?;
+            self.table.tend()?;
+            self.forgets.tend()?;
+        }
+        Ok(())
     }
 
     fn advance(&mut self, watermark: i64, now_ms: i64) {
@@ -319,7 +337,14 @@ impl OverTime {
 
     /// Gives up keys whose time to live is over; needed only to get their memory back.
     fn sweep(&mut self, now_ms: i64) {
-        if self.ttl_ms == 0 || now_ms < self.next_sweep {
+        if self.ttl_ms == 0 {
+            return;
+        }
+        self.table.expire_moved_out(|values, slot| match values.cells.last() {
+            Some(Cells::I64(times)) => (1..=now_ms).contains(&times[slot as usize]),
+            _ => false,
+        });
+        if now_ms < self.next_sweep {
             return;
         }
         self.next_sweep = now_ms.saturating_add(self.ttl_ms / 2 + 1);
@@ -374,7 +399,10 @@ impl Operator for OverTime {
             self.on_rows(&chunk, ctx, out)?;
         }
         for mark in chunk.marks.iter().filter(|mark| mark.row as usize >= chunk.rows) {
-            self.advance(mark.watermark, ctx.now_ms);
+            if self.rowtime.is_some() {
+                self.pass_by_parts(mark.watermark, ctx.now_ms, out)?;
+            }
+            self.progress.mark(mark.watermark);
         }
         if let Some(mark) = chunk.marks.last() {
             self.reached.raise(mark);
@@ -384,7 +412,7 @@ impl Operator for OverTime {
 
     fn on_time(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
         if self.rowtime.is_none() {
-            self.pass(ctx.now_ms, ctx.now_ms);
+            self.pass_by_parts(ctx.now_ms, ctx.now_ms, out)?;
         }
         self.finish(out)
     }
@@ -393,22 +421,11 @@ impl Operator for OverTime {
         if self.rowtime.is_some() {
             return None;
         }
-        let rows = self.due.bound().map(|time| time.saturating_add(1));
+        let rows = self.table.due_bound().map(|time| time.saturating_add(1));
         [rows, self.forgets.next()].into_iter().flatten().min()
     }
 
     fn tables(&mut self) -> Vec<(&'static str, &mut dyn StateTable)> {
         vec![("rows", &mut self.table), ("forgets", &mut self.forgets), ("watermark", &mut self.reached)]
-    }
-
-    fn on_restored(&mut self) -> Result<()> {
-        self.due.clear();
-        let slots: Vec<u32> = self.table.slots().collect();
-        for slot in slots {
-            for time in self.table.waiting_times(slot) {
-                self.due.push(time, slot);
-            }
-        }
-        Ok(())
     }
 }

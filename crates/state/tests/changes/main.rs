@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod by_time;
 mod chain;
 mod tables;
 
@@ -81,6 +82,21 @@ proptest! {
     #[test]
     fn ordered_rows(steps in steps()) {
         check::<tables::Ordered>(&steps)?;
+    }
+
+    #[test]
+    fn frames(steps in steps()) {
+        check::<by_time::Frames>(&steps)?;
+    }
+
+    #[test]
+    fn matches(steps in steps()) {
+        check::<by_time::Matches>(&steps)?;
+    }
+
+    #[test]
+    fn waiting_rows(steps in steps()) {
+        check::<by_time::Waiting>(&steps)?;
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub trait Tested {
     }
 }
 
-fn keys(key: u8) -> (EncodedKeys, Vec<u64>) {
+pub fn keys(key: u8) -> (EncodedKeys, Vec<u64>) {
     let mut keys = EncodedKeys::default();
     keys.bytes.extend(format!("key-{key}").as_bytes());
     keys.ends.push(keys.bytes.len() as u32);
@@ -41,7 +41,7 @@ fn keys(key: u8) -> (EncodedKeys, Vec<u64>) {
     (keys, hashes)
 }
 
-fn number(cells: &mut Cells, slot: u32) -> &mut i64 {
+pub fn number(cells: &mut Cells, slot: u32) -> &mut i64 {
     match cells {
         Cells::I64(values) => &mut values[slot as usize],
         _ => panic!("the first column is of numbers"),
@@ -392,10 +392,10 @@ impl Tested for Timed {
     }
 
     fn content(&mut self, _now_ms: i64) -> Self::Content {
-        let table = &self.0;
-        let keys = (0..=u8::MAX).filter_map(|key| table.find(hash(&[key]), &[key]));
+        let table = &mut self.0;
+        let keys: Vec<u32> = (0..=u8::MAX).filter_map(|key| table.find(hash(&[key]), &[key])).collect();
         let row = |id| (table.time(id), table.tag(id), table.row(id).to_vec());
-        keys.map(|key| (table.key(key).to_vec(), (table.due(key), table.of_key(key).map(row).collect())))
+        keys.into_iter().map(|key| (table.key(key).to_vec(), (table.due(key), table.of_key(key).map(row).collect())))
             .collect()
     }
 }
@@ -464,8 +464,11 @@ impl Tested for Due {
     }
 
     fn content(&mut self, _now_ms: i64) -> Self::Content {
-        let mut timers = self.0.clone();
-        std::iter::from_fn(|| timers.pop(i64::MAX)).collect()
+        let mut all = Vec::new();
+        self.0.each_entry(&mut |entry| all.push((entry.numbers[0].1, entry.key.unwrap().into())));
+        all.sort();
+        all.dedup();
+        all
     }
 
     fn union(all: Vec<Self::Content>) -> Self::Content {

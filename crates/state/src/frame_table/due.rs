@@ -2,7 +2,7 @@
 //!
 //! Most rows come about in order, so times lie in buckets; a bucket is sorted once, when its turn comes.
 //! Invariant: equal times come in the order in which they were added. Nothing here outlives a restart: it is
-//! derived from the rows that wait.
+//! derived from the rows that wait. Whether an entry still counts is the table's to know.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 const BUCKET_BITS: u32 = 6;
 
 /// Times with slots.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Due {
+    len: usize,
     /// The earliest bucket, sorted; the first `taken` entries are gone.
     front: Vec<(i64, u32)>,
     taken: usize,
@@ -22,6 +23,7 @@ pub(super) struct Due {
 
 impl Due {
     pub(super) fn push(&mut self, time: i64, slot: u32) {
+        self.len += 1;
         let bucket = time >> BUCKET_BITS;
         if self.front_bucket.is_none_or(|front| bucket > front) {
             return self.later.entry(bucket).or_default().push((time, slot));
@@ -58,6 +60,7 @@ impl Due {
     /// Takes out the earliest entry.
     pub(super) fn pop(&mut self) -> Option<(i64, u32)> {
         self.next()?;
+        self.len -= 1;
         let entry = self.front[self.taken];
         self.taken += 1;
         if self.taken == self.front.len() {
@@ -65,6 +68,17 @@ impl Due {
             self.taken = 0;
         }
         Some(entry)
+    }
+
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The memory it takes, roughly.
+    pub(super) fn memory(&self) -> usize {
+        let later: usize = self.later.values().map(|bucket| 48 + bucket.capacity() * 16).sum();
+        self.front.capacity() * 16 + later
     }
 
     pub(super) fn clear(&mut self) {
