@@ -520,24 +520,34 @@ fn random_rows(seed: u64) -> (Vec<harness::Row>, Vec<(usize, i64)>) {
 }
 
 #[test]
-fn cuts_and_restarts_change_nothing() {
+fn cuts_restarts_and_little_memory_change_nothing() {
     for (number, search) in searches().into_iter().enumerate() {
         let plan = search.plan();
         for seed in 0..4 {
             let (rows, marks) = random_rows(seed);
-            let given = |chunk_rows, restart| {
+            let given = |chunk_rows, restart, little_memory| {
                 let mut driver = harness::Driver::new(plan.clone(), input());
+                if little_memory {
+                    driver = driver.with_little_memory();
+                }
                 harness::feed_in_chunks(&mut driver, &rows, &marks, chunk_rows, restart);
                 driver.changes.sort();
                 driver.changes
             };
-            let whole = given(usize::MAX, false);
+            let whole = given(usize::MAX, false, false);
             assert!(!whole.is_empty(), "search {number}, seed {seed} finds something");
-            for (chunk_rows, restart) in [(1, false), (7, false), (4, true), (11, true)] {
+            for (chunk_rows, restart, little_memory) in [
+                (1, false, false),
+                (7, false, false),
+                (4, true, false),
+                (11, true, false),
+                (3, false, true),
+                (5, true, true),
+            ] {
                 assert_eq!(
-                    given(chunk_rows, restart),
+                    given(chunk_rows, restart, little_memory),
                     whole,
-                    "search {number}, seed {seed}, chunks of {chunk_rows}"
+                    "search {number}, seed {seed}, chunks of {chunk_rows}, little memory: {little_memory}"
                 );
             }
         }

@@ -5,7 +5,10 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use tidemill_state::{GroupTable, JoinTable, OrderedTable, PanedTable, SessionTable, StateTable, Timers};
+use tidemill_state::{
+    FrameTable, GroupTable, JoinTable, MatchTable, OrderedTable, PanedTable, PartialMatch, SessionTable,
+    StateTable, TimedTable, Timers,
+};
 use tidemill_types::key::{EncodedKeys, hash};
 use tidemill_types::{CellKind, Cells};
 
@@ -135,6 +138,59 @@ fn join_sides() {
         for i in 0..KEYS {
             let key = format!("key {}", i / 3).into_bytes();
             table.add((hash(&key), &key), &row(i), &row(i), 0, 0);
+        }
+        table
+    });
+}
+
+#[test]
+fn frames() {
+    check("frames", || {
+        let mut table = FrameTable::new(&[CellKind::I64, CellKind::I64], 0, 128);
+        let mut slots = Vec::new();
+        for (keys, hashes) in chunks(KEYS) {
+            table.resolve(&keys, &hashes, &mut slots);
+            for &slot in &slots {
+                for n in 0..i64::from(slot % 5) {
+                    if table.push(slot, n * 1_000, [&row(n as usize), b"rest"]) {
+                        table.set_due(slot, n * 1_000);
+                    }
+                }
+            }
+        }
+        table
+    });
+}
+
+#[test]
+fn timed_rows() {
+    check("timed rows", || {
+        let mut table = TimedTable::new(128);
+        for i in 0..KEYS {
+            let key = format!("key {}", i / 3).into_bytes();
+            let key = table.resolve(hash(&key), &key);
+            table.insert(key, i as i64, 0, &row(i));
+            table.set_due(key, i as i64 + 1_000);
+        }
+        table
+    });
+}
+
+#[test]
+fn matches() {
+    check("matches", || {
+        let mut table = MatchTable::new(&[CellKind::I64], &[CellKind::I64], 0, 128).with_age(Some(1_000));
+        let mut ids = Vec::new();
+        for (keys, hashes) in chunks(KEYS) {
+            table.locate(&keys, &hashes, |_| true, &mut ids);
+            for &id in &ids {
+                table.push_row(id);
+                let cells = table.take_cells();
+                let begun =
+                    PartialMatch { start: 0, start_time: i64::from(id), cells, ..PartialMatch::open() };
+                table.partition_mut(id).partial.insert(0, begun);
+                table.queue(id);
+            }
         }
         table
     });

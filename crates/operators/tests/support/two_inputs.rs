@@ -76,6 +76,9 @@ pub fn run(plan: &Plan, script: &str) {
     for (chunk_rows, restart) in [(usize::MAX, false), (1, false), (2, true), (1, true)] {
         run_once(driver(plan), script, chunk_rows, restart);
     }
+    for (chunk_rows, restart) in [(1, false), (2, true)] {
+        run_once(driver(plan).with_little_memory(), script, chunk_rows, restart);
+    }
 }
 
 fn run_once(mut driver: Driver, script: &str, chunk_rows: usize, restart: bool) {

@@ -395,7 +395,8 @@ impl Tested for Timed {
         let table = &mut self.0;
         let keys: Vec<u32> = (0..=u8::MAX).filter_map(|key| table.find(hash(&[key]), &[key])).collect();
         let row = |id| (table.time(id), table.tag(id), table.row(id).to_vec());
-        keys.into_iter().map(|key| (table.key(key).to_vec(), (table.due(key), table.of_key(key).map(row).collect())))
+        keys.into_iter()
+            .map(|key| (table.key(key).to_vec(), (table.due(key), table.of_key(key).map(row).collect())))
             .collect()
     }
 }
