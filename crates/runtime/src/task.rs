@@ -4,7 +4,7 @@
 //! a full lane stops the task and nothing else.
 
 use crate::chain::Chain;
-use crate::checkpoint::{Barrier, PartReporter, Report, Whole};
+use crate::checkpoint::{Barrier, PartReporter, Report, Restored, Whole};
 use crate::decode::SourceDecoder;
 use crate::message::Tag;
 use crate::options::{COALESCE_ROWS_MIN, LINGER_MS};
@@ -113,6 +113,11 @@ impl Task {
             steps: 0,
             checkpoints,
         }
+    }
+
+    /// Goes on from a checkpoint.
+    pub fn restore(&mut self, saved: &Restored) -> Result<()> {
+        self.chain.restore(saved)
     }
 
     /// The name of the operator that ran last.

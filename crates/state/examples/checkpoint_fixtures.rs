@@ -1,7 +1,7 @@
 //! Makes the checkpoint files that later versions must be able to open:
 //!
 //! ```text
-//! cargo run -p tidemill-state --example checkpoint_fixtures -- crates/state/tests/fixtures/format-1
+//! cargo run -p tidemill-state --example checkpoint_fixtures -- crates/state/tests/fixtures/format-2
 //! ```
 //!
 //! The folder must be new. Besides the state folder it holds `expected.txt`, what the tables hold. Made once for

@@ -30,7 +30,7 @@ async fn main() {
     let bytes: Vec<u8> =
         (0..group_bytes as u64).map(|at| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect();
     let bytes = Bytes::from(bytes);
-    let section = |group| Section { group, rows: 1, whole: true, bytes: bytes.clone() };
+    let section = |group| Section { group, rows: 1, whole: true, bytes: bytes.clone(), ..Section::default() };
     let (started, mut chains) = (Instant::now(), Chains::default());
     let writer = store.begin(1);
     for (task, table) in (0..TASKS).flat_map(|task| TABLES.map(|table| (task, table))) {

@@ -1,9 +1,13 @@
 //! How fast tables are written and come back: `cargo run --release -p tidemill-state --example rates [keys]`.
 //!
 //! Groups with a count and a sum, with one value of text, and rows of a join side; on one thread, and restored on
-//! two threads with half of the key groups each.
+//! two threads with half of the key groups each. Times are CPU times; those of two threads are the longer one.
 
-use std::time::{Duration, Instant};
+#[path = "support/cpu.rs"]
+mod cpu;
+
+use cpu::Moment;
+use std::time::Duration;
 use tidemill_state::{GroupTable, JoinTable, OrderedTable, SnapshotRows, StateTable};
 use tidemill_types::key::{EncodedKeys, hash};
 use tidemill_types::{CellKind, Cells};
@@ -78,9 +82,9 @@ fn size(rows: &SnapshotRows) -> usize {
 /// Times the checkpoints of a table and its coming back.
 fn measure<T: StateTable + 'static>(name: &str, table: &mut T, make: fn() -> T, change: impl Fn(&mut T)) {
     let timed = |what: &str, run: &mut dyn FnMut() -> SnapshotRows| {
-        let start = Instant::now();
+        let start = Moment::now();
         let rows = run();
-        report(&format!("{name} {what}"), rows.rows(), size(&rows), start.elapsed());
+        report(&format!("{name} {what}"), rows.rows(), size(&rows), start.took().cpu);
         rows
     };
     timed("first delta", &mut || table.delta(0..GROUPS, &|_| false));
@@ -90,17 +94,19 @@ fn measure<T: StateTable + 'static>(name: &str, table: &mut T, make: fn() -> T, 
     timed("delta, four groups whole", &mut || table.delta(0..GROUPS, &|group| group < 4));
     let rows = timed("snapshot", &mut || table.snapshot(0..GROUPS));
     println!("{name:28} {:.1} bytes a row in memory", table.bytes() as f64 / table.len() as f64);
-    let start = Instant::now();
-    std::thread::scope(|scope| {
-        for half in [0..GROUPS / 2, GROUPS / 2..GROUPS] {
-            scope.spawn(|| {
-                let mut table = make();
-                table.restore(&rows, half).expect("the rows were just written");
-                std::mem::forget(table);
-            });
-        }
+    let restore = |half| {
+        let start = Moment::now();
+        let mut table = make();
+        table.restore(&rows, half).expect("the rows were just written");
+        std::mem::forget(table);
+        start.took().cpu
+    };
+    let took = std::thread::scope(|scope| {
+        let halves = [0..GROUPS / 2, GROUPS / 2..GROUPS];
+        let threads = halves.map(|half| scope.spawn(|| restore(half)));
+        threads.into_iter().map(|thread| thread.join().expect("it does not panic")).max()
     });
-    report(&format!("{name} restore, 2 threads"), rows.rows(), size(&rows), start.elapsed());
+    report(&format!("{name} restore, 2 threads"), rows.rows(), size(&rows), took.unwrap_or_default());
 }
 
 fn counts(keys: usize) {
@@ -108,9 +114,9 @@ fn counts(keys: usize) {
     let mut table = make();
     count(&mut table, 0..keys);
     measure("count+sum", &mut table, make, |table| count(table, 0..keys));
-    let start = Instant::now();
+    let start = Moment::now();
     count(&mut table, 0..keys);
-    report("count+sum update", keys, 0, start.elapsed());
+    report("count+sum update", keys, 0, start.took().cpu);
 }
 
 fn texts(keys: usize) {

@@ -1,17 +1,17 @@
 //! From encoded keys to small numbers and back.
 //!
 //! Invariant: a number stays with its key until it is removed; removed numbers are given out again. The
-//! full hash of a key is kept, so that growing and removing never hash again. Key bytes lie in one arena,
-//! 8-byte aligned, which is packed when half of it is garbage.
+//! full hash of a key is kept, so that growing and removing never hash again.
 
+mod key_bytes;
+
+use crate::columns::ColumnWriter;
+use crate::room::{grow, make_room};
 use hashbrown::HashTable;
+use key_bytes::KeyBytes;
 use tidemill_types::bytes::same;
 use tidemill_types::key::EncodedKeys;
 
-const ALIGNMENT: usize = 8;
-/// Below so much garbage the arena is not packed.
-const GARBAGE_MIN_BYTES: usize = 1 << 20;
-const FREE: u32 = u32::MAX;
 /// No key has this number: it would be the last of four billion.
 const NO_CANDIDATE: u32 = u32::MAX;
 
@@ -22,36 +22,30 @@ struct Bucket {
     id: u32,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    hash: u64,
-    /// In units of [`ALIGNMENT`].
-    offset: u32,
-    /// [`FREE`]: the number is not in use.
-    len: u32,
-}
-
 /// A two-way map between encoded keys and numbers.
 #[derive(Debug, Clone, Default)]
 pub struct KeyIndex {
     table: HashTable<Bucket>,
-    entries: Vec<Entry>,
-    arena: Vec<u8>,
+    /// By number.
+    hashes: Vec<u64>,
+    keys: KeyBytes,
     free: Vec<u32>,
-    garbage: usize,
+    /// Which numbers are free, as far as any ever was.
+    is_free: Vec<bool>,
 }
 
 impl KeyIndex {
     /// Makes room for so many more keys.
     pub fn reserve(&mut self, keys: usize) {
-        let entries = &self.entries;
-        self.table.reserve(keys, |bucket| entries[bucket.id as usize].hash);
-        self.entries.reserve(keys);
+        let hashes = &self.hashes;
+        self.table.reserve(keys, |bucket| hashes[bucket.id as usize]);
+        self.hashes.reserve_exact(keys);
+        self.keys.reserve(keys);
     }
 
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        self.entries.len() - self.free.len()
+        self.hashes.len() - self.free.len()
     }
 
     /// Whether there is no key.
@@ -61,7 +55,7 @@ impl KeyIndex {
 
     /// All numbers in use are below this.
     pub fn capacity(&self) -> usize {
-        self.entries.len()
+        self.hashes.len()
     }
 
     /// The number of each key; a new key gets one.
@@ -104,77 +98,74 @@ impl KeyIndex {
 
     #[cold]
     fn insert(&mut self, hash: u64, key: &[u8]) -> u32 {
-        let offset = self.arena.len() / ALIGNMENT;
-        let offset = u32::try_from(offset).expect("the keys of one task stay below 32 GB");
-        self.arena.extend_from_slice(key);
-        self.arena.resize(self.arena.len().next_multiple_of(ALIGNMENT), 0);
-        let entry = Entry { hash, offset, len: key.len() as u32 };
+        let known = self.hashes.len();
         let id = match self.free.pop() {
             Some(id) => {
-                self.entries[id as usize] = entry;
+                self.hashes[id as usize] = hash;
+                self.is_free[id as usize] = false;
                 id
             }
             None => {
-                self.entries.push(entry);
-                self.entries.len() as u32 - 1
+                make_room(&mut self.hashes, 1);
+                self.hashes.push(hash);
+                known as u32
             }
         };
-        let entries = &self.entries;
+        self.keys.set(id, key, known);
+        let hashes = &self.hashes;
         let bucket = Bucket { tag: (hash >> 32) as u32, id };
-        self.table.insert_unique(hash, bucket, |bucket| entries[bucket.id as usize].hash);
+        self.table.insert_unique(hash, bucket, |bucket| hashes[bucket.id as usize]);
         id
     }
 
     /// Frees the number of a key.
     pub fn remove(&mut self, id: u32) {
-        let entry = self.entries[id as usize];
-        debug_assert_ne!(entry.len, FREE, "a number is freed once");
-        if let Ok(found) = self.table.find_entry(entry.hash, |bucket| bucket.id == id) {
+        debug_assert!(self.is_live(id), "a number is freed once");
+        if let Ok(found) = self.table.find_entry(self.hash(id), |bucket| bucket.id == id) {
             found.remove();
         }
-        self.entries[id as usize].len = FREE;
-        self.garbage += (entry.len as usize).next_multiple_of(ALIGNMENT);
+        grow(&mut self.is_free, id as usize + 1, false);
+        self.is_free[id as usize] = true;
         self.free.push(id);
-        if self.garbage > GARBAGE_MIN_BYTES && self.garbage * 2 > self.arena.len() {
-            self.pack();
-        }
-    }
-
-    fn pack(&mut self) {
-        let mut packed = Vec::with_capacity(self.arena.len() - self.garbage);
-        for entry in self.entries.iter_mut().filter(|entry| entry.len != FREE) {
-            let start = entry.offset as usize * ALIGNMENT;
-            let end = start + (entry.len as usize).next_multiple_of(ALIGNMENT);
-            entry.offset = (packed.len() / ALIGNMENT) as u32;
-            packed.extend_from_slice(&self.arena[start..end]);
-        }
-        self.arena = packed;
-        self.garbage = 0;
+        self.keys.free(id);
+        let is_free = &self.is_free;
+        self.keys.pack(|id| !is_free.get(id as usize).copied().unwrap_or_default());
     }
 
     /// The bytes of a key.
     #[inline]
     pub fn key(&self, id: u32) -> &[u8] {
-        let entry = self.entries[id as usize];
-        let start = entry.offset as usize * ALIGNMENT;
-        &self.arena[start..start + entry.len as usize]
+        self.keys.get(id)
+    }
+
+    /// Writes these keys as a column.
+    pub(crate) fn write_column(&self, ids: &[u32], out: &mut ColumnWriter<'_>) {
+        match self.keys.even_len() {
+            Some(len) => out.even_bytes(len, |row| self.key(ids[row])),
+            None => out.bytes(|row| Some(self.key(ids[row]))),
+        }
+    }
+
+    /// The length of all keys, if it is the same.
+    pub fn even_len(&self) -> Option<usize> {
+        self.keys.even_len()
     }
 
     /// The hash of a key.
     #[inline]
     pub fn hash(&self, id: u32) -> u64 {
-        self.entries[id as usize].hash
+        self.hashes[id as usize]
     }
 
     /// Whether the number belongs to a key.
     #[inline]
     pub fn is_live(&self, id: u32) -> bool {
-        self.entries[id as usize].len != FREE
+        !self.is_free.get(id as usize).copied().unwrap_or_default()
     }
 
     /// The numbers in use, ascending.
     pub fn ids(&self) -> impl Iterator<Item = u32> {
-        (0..self.entries.len() as u32).filter(|&id| self.is_live(id))
+        (0..self.hashes.len() as u32).filter(|&id| self.is_live(id))
     }
 
     /// Forgets all keys.
@@ -185,9 +176,10 @@ impl KeyIndex {
     /// The memory it takes, roughly.
     pub fn bytes(&self) -> usize {
         self.table.allocation_size()
-            + self.entries.capacity() * size_of::<Entry>()
-            + self.arena.capacity()
+            + self.hashes.capacity() * 8
+            + self.keys.bytes()
             + self.free.capacity() * 4
+            + self.is_free.capacity()
     }
 }
 
@@ -214,10 +206,27 @@ mod tests {
     #[test]
     fn packing_keeps_the_keys() {
         let mut index = KeyIndex::default();
-        let key = |i: usize| format!("{i:0>200}");
+        let key = |i: usize| format!("{i:0>200}{}", "x".repeat(i % 2));
         (0..20_000).for_each(|i| assert_eq!(resolve(&mut index, &key(i)), i as u32));
         (0..20_000).filter(|i| i % 4 != 0).for_each(|i| index.remove(i as u32));
-        assert!(index.arena.len() < 2_500_000, "the arena was packed");
+        assert!(index.keys.bytes() < 3_000_000, "the arena was packed");
         assert!((0..20_000).step_by(4).all(|i| resolve(&mut index, &key(i)) == i as u32));
+    }
+
+    #[test]
+    fn keys_of_one_length_need_nothing_but_their_bytes() {
+        let mut index = KeyIndex::default();
+        let key = |i: usize| format!("{i:0>9}");
+        (0..100_000).for_each(|i| assert_eq!(resolve(&mut index, &key(i)), i as u32));
+        assert_eq!(index.even_len(), Some(9));
+        assert!(index.keys.bytes() < 9 * 125_000);
+        index.remove(17);
+        assert_eq!((resolve(&mut index, "another 9"), index.key(17)), (17, &b"another 9"[..]));
+        index.remove(18);
+        assert_eq!(resolve(&mut index, "ten bytes "), 18);
+        assert_eq!(index.even_len(), None);
+        assert_eq!((index.key(18), index.key(17)), (&b"ten bytes "[..], &b"another 9"[..]));
+        assert!((19..100_000).all(|i| resolve(&mut index, &key(i)) == i as u32));
+        assert_eq!((resolve(&mut index, ""), index.key(100_000)), (100_000, &b""[..]));
     }
 }

@@ -13,6 +13,7 @@
 mod agenda;
 mod arena;
 pub mod checkpoint;
+mod columns;
 pub mod counted_sets;
 pub mod entries;
 pub mod frame_table;
@@ -23,6 +24,7 @@ mod keyed;
 pub mod match_table;
 pub mod ordered_table;
 pub mod paned_table;
+mod room;
 mod row_arena;
 mod sections;
 pub mod session_table;

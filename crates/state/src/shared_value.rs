@@ -45,7 +45,7 @@ impl StateTable for SharedValue {
 
     fn snapshot(&self, _groups: Range<u32>) -> SnapshotRows {
         let bytes = Bytes::copy_from_slice(&self.value.to_le_bytes());
-        let section = Section { group: SHARED_GROUP, rows: 1, whole: true, bytes };
+        let section = Section { group: SHARED_GROUP, rows: 1, whole: true, bytes, ..Section::default() };
         SnapshotRows { schema: SCHEMA, sections: vec![section] }
     }
 

@@ -3,6 +3,8 @@
 //! Invariant: a slot that nobody holds is neutral in every column.
 
 use crate::CountedSets;
+use crate::columns::{ColumnReader, ColumnWriter};
+use crate::room::room_for;
 use crate::snapshot::{Reader, write_prefixed};
 use tidemill_types::cells::{decode_multiset, encode_multiset};
 use tidemill_types::key::hash as hash_key;
@@ -16,6 +18,8 @@ pub struct SlotCells {
     /// The counted sets, one column for each DISTINCT argument.
     pub sets: Vec<CountedSets>,
     len: usize,
+    /// How many slots there is room for.
+    room: usize,
     schema: u64,
 }
 
@@ -28,6 +32,7 @@ impl SlotCells {
             cells: kinds.iter().map(|&kind| Cells::new(kind)).collect(),
             sets: vec![CountedSets::default(); sets],
             len: 0,
+            room: 0,
             schema: hash_key(&layout),
         }
     }
@@ -50,6 +55,11 @@ impl SlotCells {
     /// Grows to `len` slots.
     pub fn grow(&mut self, len: usize) {
         if len > self.len {
+            if len > self.room {
+                self.room = room_for(self.len, len - self.len);
+                let more = self.room - self.len;
+                self.cells.iter_mut().for_each(|column| column.reserve(more));
+            }
             self.cells.iter_mut().for_each(|column| column.resize(len));
             self.sets.iter_mut().for_each(|sets| sets.resize(len));
             self.len = len;
@@ -107,6 +117,52 @@ impl SlotCells {
         self.sets.iter_mut().try_for_each(|sets| sets.read(slot, from))
     }
 
+    /// About how many bytes a row takes in columns, without what has no fixed size.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.cells.len() * 8 + self.sets.len() * 4
+    }
+
+    /// Writes the values of these slots column by column.
+    pub(crate) fn write_columns(&self, slots: &[u32], out: &mut ColumnWriter<'_>) {
+        let at = |row: usize| slots[row] as usize;
+        for column in &self.cells {
+            match column {
+                Cells::I64(values) => out.numbers(|row| values[at(row)]),
+                Cells::I128(values) => out.wide_numbers(|row| values[at(row)]),
+                Cells::F64(values) => out.numbers(|row| values[at(row)].to_bits() as i64),
+                Cells::Bytes(values) => out.bytes(|row| values[at(row)].as_deref()),
+                Cells::Multiset(values) => {
+                    out.made(|row, bytes| bytes.extend_from_slice(&encode_multiset(&values[at(row)])));
+                }
+            }
+        }
+        self.sets.iter().for_each(|sets| out.made(|row, bytes| sets.write(slots[row], bytes)));
+    }
+
+    /// The reverse of [`SlotCells::write_columns`].
+    pub(crate) fn read_columns(&mut self, slots: &[u32], from: &mut ColumnReader<'_>) -> Result<()> {
+        let at = |row: usize| slots[row] as usize;
+        for column in &mut self.cells {
+            match column {
+                Cells::I64(values) => from.numbers()?.for_each(|row, value| values[at(row)] = value),
+                Cells::I128(values) => from.numbers()?.for_each_wide(|row, value| values[at(row)] = value),
+                Cells::F64(values) => {
+                    from.numbers()?.for_each(|row, bits| values[at(row)] = f64::from_bits(bits as u64));
+                }
+                Cells::Bytes(values) => {
+                    from.bytes()?.for_each(|row, value| values[at(row)] = value.map(Into::into))?;
+                }
+                Cells::Multiset(values) => {
+                    let set = |row, value: Option<&[u8]>| {
+                        values[at(row)] = decode_multiset(value.unwrap_or_default())
+                    };
+                    from.bytes()?.for_each(set)?;
+                }
+            }
+        }
+        self.sets.iter_mut().try_for_each(|sets| read_sets(sets, slots, from))
+    }
+
     /// Forgets all slots.
     pub fn reset(&mut self) {
         let kinds: Vec<CellKind> = self.cells.iter().map(Cells::kind).collect();
@@ -118,4 +174,16 @@ impl SlotCells {
         self.cells.iter().map(Cells::bytes).sum::<usize>()
             + self.sets.iter().map(CountedSets::bytes).sum::<usize>()
     }
+}
+
+fn read_sets(sets: &mut CountedSets, slots: &[u32], from: &mut ColumnReader<'_>) -> Result<()> {
+    let mut read = Ok(());
+    from.bytes()?.for_each(|row, value| {
+        let mut reader = Reader::new(value.unwrap_or_default());
+        sets.clear(slots[row]);
+        if read.is_ok() {
+            read = sets.read(slots[row], &mut reader);
+        }
+    })?;
+    read
 }

@@ -1,9 +1,11 @@
 //! The rows of one table at one moment, cut by key group, and their bytes.
 //!
 //! Layout (little-endian): `magic u32 · version u32 · schema id u64 · number of sections u32`, for each
-//! section `key group u32 · rows u32 · whole u8 · length u32 · bytes`, and at the end the xxh3 of all that (u64).
+//! section `key group u32 · rows u32 · whole and form u8 · length u32 · bytes`, and at the end the xxh3 of all that (u64).
+//! Version 1 knows no form but that of rows.
 //! Invariant: bytes that were cut or changed are refused, never half read.
 
+use crate::columns::ColumnReader;
 use bytes::Bytes;
 use std::ops::Range;
 use tidemill_types::{Error, Result};
@@ -11,11 +13,26 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 const MAGIC: u32 = 0x5444_5354;
 /// The version of the layout; raised when it changes, older ones stay readable.
-pub const SNAPSHOT_VERSION: u32 = 1;
+pub const SNAPSHOT_VERSION: u32 = 2;
+/// All rows of the group; the lowest bit.
+const WHOLE: u8 = 1;
+/// In columns; the next bit.
+const COLUMNS: u8 = 2;
 /// The section of values that belong to every task, not to a key group.
 pub const SHARED_GROUP: u32 = u32::MAX;
 
-/// The rows of one key group in the table's own row form.
+/// How the rows of a section are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// One by one, each in the table's own form.
+    #[default]
+    Rows,
+    /// Some one by one, with the length of them all (u32) in front; then, behind their number (u32), others column by
+    /// column.
+    Columns,
+}
+
+/// The rows of one key group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Section {
     /// The key group, or [`SHARED_GROUP`].
@@ -24,8 +41,40 @@ pub struct Section {
     pub rows: u32,
     /// Whether these are all rows of the group, or changes since the epoch before.
     pub whole: bool,
+    /// How they are written.
+    pub form: Form,
     /// Their bytes.
     pub bytes: Bytes,
+}
+
+impl Section {
+    /// The rows that are written one by one, which apply first, and those that are written in columns.
+    pub(crate) fn parts(&self) -> Result<(Reader<'_>, Option<ColumnReader<'_>>)> {
+        let mut reader = Reader::new(&self.bytes);
+        match self.form {
+            Form::Rows => Ok((reader, None)),
+            Form::Columns => {
+                let rows = Reader::new(reader.prefixed()?);
+                let number = reader.u32()? as usize;
+                Ok((rows, Some(ColumnReader::new(number, reader.rest()))))
+            }
+        }
+    }
+
+    fn flags(&self) -> u8 {
+        u8::from(self.whole) * WHOLE + u8::from(self.form == Form::Columns) * COLUMNS
+    }
+
+    fn decode(version: u32, reader: &mut Reader<'_>, all: &Bytes) -> Result<Self> {
+        let (group, rows, flags, len) = (reader.u32()?, reader.u32()?, reader.u8()?, reader.u32()?);
+        let known = if version == 1 { WHOLE } else { WHOLE | COLUMNS };
+        if flags & !known != 0 {
+            return Err(damaged());
+        }
+        let form = if flags & COLUMNS == 0 { Form::Rows } else { Form::Columns };
+        let bytes = all.slice_ref(reader.bytes(len as usize)?);
+        Ok(Section { group, rows, whole: flags & WHOLE != 0, form, bytes })
+    }
 }
 
 /// The rows of one table, by ascending key group.
@@ -108,7 +157,7 @@ impl SnapshotRows {
             let mut head = Vec::with_capacity(13);
             head.extend_from_slice(&section.group.to_le_bytes());
             head.extend_from_slice(&section.rows.to_le_bytes());
-            head.push(u8::from(section.whole));
+            head.push(section.flags());
             head.extend_from_slice(&(section.bytes.len() as u32).to_le_bytes());
             parts.extend([Bytes::from(head), section.bytes.clone()]);
         }
@@ -129,16 +178,14 @@ impl SnapshotRows {
             return Err(damaged());
         }
         let version = reader.u32()?;
-        if version != SNAPSHOT_VERSION {
+        if !(1..=SNAPSHOT_VERSION).contains(&version) {
             return Err(Error::user(format!(
-                "the saved state has version {version}, this program reads version {SNAPSHOT_VERSION}"
+                "the saved state has version {version}, this program reads versions up to {SNAPSHOT_VERSION}"
             )));
         }
         let mut out = SnapshotRows::new(reader.u64()?);
         for _ in 0..reader.u32()? {
-            let (group, rows, whole, len) = (reader.u32()?, reader.u32()?, reader.u8()? != 0, reader.u32()?);
-            let rows_bytes = bytes.slice_ref(reader.bytes(len as usize)?);
-            out.sections.push(Section { group, rows, whole, bytes: rows_bytes });
+            out.sections.push(Section::decode(version, &mut reader, bytes)?);
         }
         match reader.is_done() {
             true => Ok(out),
@@ -228,8 +275,13 @@ mod tests {
     use super::*;
 
     fn sample() -> SnapshotRows {
-        let section =
-            |group| Section { group, rows: 2, whole: group != 5, bytes: Bytes::from_static(&[1, 2, 3]) };
+        let section = |group| Section {
+            group,
+            rows: 2,
+            whole: group != 5,
+            form: if group == 0 { Form::Rows } else { Form::Columns },
+            bytes: Bytes::from_static(&[1, 2, 3]),
+        };
         SnapshotRows { schema: 7, sections: vec![section(0), section(5), section(SHARED_GROUP)] }
     }
 

@@ -13,6 +13,9 @@ pub trait StateTable: Send {
     /// The rows of these key groups.
     fn snapshot(&self, groups: Range<u32>) -> SnapshotRows;
 
+    /// About so many rows are going to be restored.
+    fn reserve(&mut self, _rows: usize) {}
+
     /// Adds the rows of these key groups from a snapshot; the table need not be empty, since the rows of
     /// one task may come from the snapshots of many.
     fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()>;

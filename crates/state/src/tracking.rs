@@ -4,12 +4,18 @@
 //! Invariant: a slot that nobody holds is marked as unsaved and not as changed; so a row that comes and goes
 //! between two checkpoints leaves no trace.
 
+use crate::room;
 use crate::sections::Sections;
 
 /// The slot changed.
 pub(crate) const CHANGED: u8 = 1;
 /// No checkpoint has what the slot holds.
 pub(crate) const UNSAVED: u8 = 2;
+
+/// From this share of changed rows on, all are saved.
+const MOSTLY: (usize, usize) = (3, 4);
+/// Fewer changes are never a reason.
+const MOSTLY_MIN: usize = 1024;
 
 /// Marks for slots and the rows that are gone.
 #[derive(Debug, Clone, Default)]
@@ -38,8 +44,8 @@ impl Tracking {
     /// Grows to so many slots.
     #[inline]
     pub(crate) fn grow(&mut self, capacity: usize) {
-        if self.on && self.marks.len() < capacity {
-            self.marks.resize(capacity, UNSAVED);
+        if self.on {
+            room::grow(&mut self.marks, capacity, UNSAVED);
         }
     }
 
@@ -105,6 +111,18 @@ impl Tracking {
     #[inline]
     pub(crate) fn is_unsaved(&self, slot: u32) -> bool {
         self.marks.get(slot as usize).is_some_and(|mark| mark & UNSAVED != 0)
+    }
+
+    /// How many slots changed.
+    pub(crate) fn number_changed(&self) -> usize {
+        self.marks.iter().map(|mark| usize::from(mark & CHANGED)).sum()
+    }
+
+    /// Whether so many of `rows` rows changed that it is as well to save all of them: what came before is then needed no
+    /// more.
+    pub(crate) fn mostly_changed(&self, rows: usize) -> bool {
+        let changed = self.number_changed();
+        changed >= MOSTLY_MIN && changed * MOSTLY.1 >= rows * MOSTLY.0
     }
 
     /// The slots that changed, ascending.

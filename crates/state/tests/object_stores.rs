@@ -58,7 +58,13 @@ async fn large_epochs_go_up_in_parts() {
     let store = folder.job("j").unwrap();
     let bytes: Vec<u8> =
         (0..3_000_000u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
-    let section = |group| Section { group, rows: 1, whole: true, bytes: Bytes::from(bytes.clone()) };
+    let section = |group| Section {
+        group,
+        rows: 1,
+        whole: true,
+        bytes: Bytes::from(bytes.clone()),
+        ..Section::default()
+    };
     let rows = SnapshotRows { schema: support::SCHEMA, sections: (0..GROUPS / 2).map(section).collect() };
     let writer = store.begin(1);
     let segment = writer.append(&rows).await.unwrap();

@@ -44,6 +44,43 @@ fn halves<T: StateTable>(table: &T, make: impl Fn() -> T) -> [T; 2] {
     halves
 }
 
+/// A table whose keys have eight bytes each.
+fn counted(numbers: std::ops::Range<u64>, table: &mut GroupTable) {
+    let mut keys = EncodedKeys::default();
+    for number in numbers {
+        keys.bytes.extend(number.to_be_bytes());
+        keys.ends.push(keys.bytes.len() as u32);
+    }
+    let hashes: Vec<u64> = keys.iter().map(hash).collect();
+    let mut slots = Vec::new();
+    table.resolve(&keys, &hashes, 0, &mut slots);
+    for &slot in &slots {
+        *count(&mut table.values.cells[0], slot) += 1 << (slot % 60);
+    }
+}
+
+#[test]
+fn where_most_rows_changed_all_are_saved() {
+    let make = || GroupTable::new(&[CellKind::I64, CellKind::I64], 0, 0, GROUPS);
+    let mut table = make();
+    counted(0..4000, &mut table);
+    table.delta(0..GROUPS, &|_| false);
+    counted(0..2900, &mut table);
+    let changes = table.delta(0..GROUPS, &|_| false);
+    assert_eq!((changes.rows(), changes.sections.iter().any(|section| section.whole)), (2900, false));
+    counted(0..3100, &mut table);
+    let all = SnapshotRows::decode(&table.delta(0..GROUPS, &|_| false).encode()).unwrap();
+    assert_eq!((all.rows(), all.sections.iter().all(|section| section.whole)), (4000, true));
+    let mut restored = make();
+    restored.restore(&all, 0..GROUPS).unwrap();
+    let mut expected = table.values.cells[0].clone();
+    for slot in table.slots() {
+        let other = restored.lookup(table.key(slot)).unwrap();
+        assert_eq!(count(&mut restored.values.cells[0], other), count(&mut expected, slot));
+    }
+    assert_eq!(restored.delta(0..GROUPS, &|_| false).rows(), 0, "what was restored is saved");
+}
+
 proptest! {
     #[test]
     fn groups(steps in prop::collection::vec((0u8..30, any::<bool>()), 1..200)) {

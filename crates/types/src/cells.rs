@@ -83,6 +83,17 @@ impl Cells {
         self.len() == 0
     }
 
+    /// Makes room for so many more slots, and for no others.
+    pub fn reserve(&mut self, slots: usize) {
+        match self {
+            Cells::I64(v) => v.reserve_exact(slots),
+            Cells::I128(v) => v.reserve_exact(slots),
+            Cells::F64(v) => v.reserve_exact(slots),
+            Cells::Bytes(v) => v.reserve_exact(slots),
+            Cells::Multiset(v) => v.reserve_exact(slots),
+        }
+    }
+
     /// Grows or shrinks to `len` slots; new ones are neutral.
     pub fn resize(&mut self, len: usize) {
         match self {

@@ -73,7 +73,9 @@ impl Restored {
         groups: Range<u32>,
     ) -> Result<()> {
         let epochs = self.tables.get(&(operator.to_string(), name.to_string()));
-        for rows in epochs.into_iter().flatten() {
+        let epochs = epochs.map_or(&[][..], Vec::as_slice);
+        table.reserve(epochs.iter().map(|rows| rows.whole.rows_of_groups(groups.clone())).sum());
+        for rows in epochs {
             if !rows.whole.sections.is_empty() {
                 table.restore(&rows.whole, groups.clone())?;
             }

@@ -25,7 +25,7 @@ use tidemill_connector::OpenSource;
 use tidemill_operators::LocalPhase;
 use tidemill_operators::lookup_join::LookupTable;
 use tidemill_plan::{Node, NodeId, Operator, StreamPlan, stable_ids};
-use tidemill_types::{Result, SystemDisk};
+use tidemill_types::{Error, Result, SystemDisk};
 
 /// The pieces of a job as they come together.
 pub(super) struct Builder<'a> {
@@ -122,6 +122,9 @@ impl<'a> Builder<'a> {
                 tasks[worker].push(task);
             }
         }
+        if let Some(restored) = &self.restored {
+            restore(restored, &mut tasks)?;
+        }
         self.metrics.operators = self.entries.into_values().collect();
         Ok(Built {
             workers: self.workers.into_iter().zip(tasks).collect(),
@@ -141,10 +144,7 @@ impl<'a> Builder<'a> {
         };
         let nodes = self.chain_nodes(at, task, &signal)?;
         let senders = self.senders(at, task);
-        let mut chain = Chain::new(nodes, senders, self.dead_letters.clone(), Outbox::new(signal.clone()));
-        if let Some(restored) = &self.restored {
-            chain.restore(restored)?;
-        }
+        let chain = Chain::new(nodes, senders, self.dead_letters.clone(), Outbox::new(signal.clone()));
         let checkpoints = self.board.as_mut().map(|board| TaskCheckpoints {
             reporter: board.add_task(),
             tracked: self.restored.is_some(),
@@ -167,4 +167,16 @@ impl<'a> Builder<'a> {
         };
         SourceInput { queue: part.queue.clone(), task, decoder, open: None }
     }
+}
+
+/// Fills the tables of all tasks, those of each worker in a thread of their own.
+fn restore(restored: &Restored, tasks: &mut [Vec<Task>]) -> Result<()> {
+    let fill = |tasks: &mut Vec<Task>| tasks.iter_mut().try_for_each(|task| task.restore(restored));
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = tasks.iter_mut().map(|tasks| scope.spawn(|| fill(tasks))).collect();
+        let mut joined = threads.into_iter().map(|thread| thread.join());
+        joined.try_for_each(|filled| {
+            filled.unwrap_or_else(|_| Err(Error::internal("filling a task's tables panicked")))
+        })
+    })
 }

@@ -4,7 +4,8 @@
 //! [`Manifest`], `length` bytes of it. The checksum (16 hexadecimal digits) covers the version and the JSON. So
 //! `tail -n +2 epoch-0000000012.manifest | jq` shows it to people.
 //!
-//! Version 1: the fields as they stand here; fields that are added later must have a default.
+//! Version 1: the fields as they stand here; fields that are added later must have a default. Version 2: the same, with rows
+//! in columns in the data files.
 //! Invariant: a file of which one bit changed, or that was cut, is refused; so is one of a later version.
 
 use super::SegmentRef;
@@ -14,7 +15,7 @@ use tidemill_types::{Error, Result};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The version that is written; older ones stay readable.
-pub const MANIFEST_VERSION: u32 = 1;
+pub const MANIFEST_VERSION: u32 = 2;
 
 const TITLE: &str = "tidemill checkpoint manifest";
 
@@ -199,8 +200,8 @@ mod tests {
     #[test]
     fn a_later_version_is_told_from_damage() {
         let body = br#"{"unknown":true}"#;
-        let bytes = [head(2, body).as_bytes(), body].concat();
-        assert_eq!(read(&bytes), Err(Unreadable::Later(2)));
+        let bytes = [head(MANIFEST_VERSION + 1, body).as_bytes(), body].concat();
+        assert_eq!(read(&bytes), Err(Unreadable::Later(MANIFEST_VERSION + 1)));
         assert!(Manifest::decode(&bytes).unwrap_err().hint().is_some());
     }
 }

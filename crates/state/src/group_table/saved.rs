@@ -1,11 +1,13 @@
 //! How groups get into checkpoints and back, and out of memory and back.
 //!
-//! Row: key (prefixed), last change, values. What is gone: the key.
+//! Columns: keys, last changes, values. Row: key (prefixed), last change, values. What is gone: the key. Rows are written
+//! where columns do not pay: of groups that are on disk. Before format 2 all were.
 
 use super::GroupTable;
+use crate::columns::ColumnReader;
 use crate::entries::Entry;
-use crate::sections::{GONE, Sections};
-use crate::snapshot::{Reader, write_prefixed};
+use crate::sections::{Chosen, GONE, Sections};
+use crate::snapshot::{Reader, Section, write_prefixed};
 use crate::spill::{Back, in_use};
 use crate::tracking::{CHANGED, Tracking, UNSAVED};
 use crate::{MemoryBudget, SnapshotRows, StateTable};
@@ -16,14 +18,27 @@ use tidemill_types::key::{EncodedKeys, hash, key_group};
 const SALT: u64 = 0x6772_6f75_7000_0001;
 
 impl GroupTable {
+    /// Writes groups in memory, those of the slots that are wanted.
     fn write(&self, slots: impl Iterator<Item = u32>, sections: &mut Sections) {
+        let mut chosen = Chosen::with_capacity(match sections.any_whole() {
+            true => self.keys.len(),
+            false => self.tracking.number_changed(),
+        });
         for slot in slots.filter(|&slot| !self.expired(slot, self.now_ms)) {
-            if let Some(out) = sections.row(self.keys.hash(slot), self.tracking.is_changed(slot)) {
-                write_prefixed(out, self.keys.key(slot));
-                let changed = self.changed.get(slot as usize).copied().unwrap_or_default();
-                out.extend_from_slice(&changed.to_le_bytes());
-                self.values.write(slot, out);
-            }
+            sections.choose(self.keys.hash(slot), self.tracking.is_changed(slot), slot, &mut chosen);
+        }
+        let slots = &chosen.slots;
+        let mut out = sections.columns(&chosen, self.keys.even_len().unwrap_or(8) + self.values.row_bytes());
+        self.keys.write_column(slots, &mut out);
+        let changed = |slot: u32| self.changed.get(slot as usize).copied().unwrap_or_default();
+        out.numbers(|row| changed(slots[row]));
+        self.values.write_columns(slots, &mut out);
+    }
+
+    fn write_changed(&self, sections: &mut Sections) {
+        match sections.any_whole() {
+            true => self.write(self.keys.ids(), sections),
+            false => self.write(self.tracking.changed(), sections),
         }
     }
 
@@ -151,6 +166,47 @@ impl GroupTable {
         self.values.read(slot, reader)
     }
 
+    fn read_columns(&mut self, mut columns: ColumnReader<'_>) -> Result<()> {
+        let mut slots = Vec::with_capacity(columns.rows());
+        columns.bytes()?.for_each_batch(|keys| self.settled_slots(keys, &mut slots))?;
+        let changed = columns.numbers()?;
+        if self.ttl_ms > 0 {
+            changed.for_each(|row, at| self.changed[slots[row] as usize] = at);
+        }
+        self.values.read_columns(&slots, &mut columns)
+    }
+
+    /// Appends the slots of keys whose groups are about to be read.
+    fn settled_slots(&mut self, keys: &EncodedKeys, slots: &mut Vec<u32>) {
+        let hashes: Vec<u64> = keys.iter().map(hash).collect();
+        if !self.spill.is_empty() {
+            self.bring_back(keys, &hashes);
+        }
+        let mut found = Vec::with_capacity(keys.len());
+        self.keys.resolve(keys, &hashes, &mut found);
+        self.values.grow(self.keys.capacity());
+        self.tracking.grow(self.keys.capacity());
+        found.iter().for_each(|&slot| self.tracking.settle(slot));
+        if self.ttl_ms > 0 {
+            self.changed.resize(self.keys.capacity(), i64::MIN);
+        }
+        self.spill.note_work(keys.len());
+        slots.extend(found);
+    }
+
+    /// Reads the rows of a section, which may say what is gone.
+    fn read_section(&mut self, section: &Section) -> Result<()> {
+        let (mut reader, columns) = section.parts()?;
+        while !reader.is_done() {
+            match section.whole || reader.u8()? != GONE {
+                true => self.read(&mut reader)?,
+                false => self.apply_gone(reader.prefixed()?),
+            }
+        }
+        columns.map_or(Ok(()), |columns| self.read_columns(columns))?;
+        self.tend()
+    }
+
     /// Forgets a group that a section of changes says is gone.
     fn apply_gone(&mut self, key: &[u8]) {
         self.take_back(key);
@@ -177,35 +233,30 @@ impl StateTable for GroupTable {
 
     fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
         let mut sections = Sections::new(groups, self.key_groups);
-        self.write(self.keys.ids(), &mut sections);
         self.write_moved_out(&|_| true, &mut sections);
+        self.write(self.keys.ids(), &mut sections);
         sections.finish(self.schema_id())
+    }
+
+    fn reserve(&mut self, rows: usize) {
+        self.make_room(rows);
     }
 
     fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
         rows.check_schema(self.schema_id())?;
         self.tracking.start(self.keys.capacity(), self.keys.ids());
         self.make_room(rows.rows_of_groups(groups.clone()));
-        for section in rows.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                self.read(&mut reader)?;
-            }
-            self.tend()?;
-        }
-        Ok(())
+        rows.of_groups(groups).try_for_each(|section| self.read_section(section))
     }
 
     fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
-        let tracked = self.tracking.is_on();
-        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
+        let all =
+            !self.tracking.is_on() || (self.spill.is_empty() && self.tracking.mostly_changed(self.len()));
+        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| all || whole(group));
         self.tracking.write_gone(&mut sections);
-        match sections.any_whole() {
-            true => self.write(self.keys.ids(), &mut sections),
-            false => self.write(self.tracking.changed(), &mut sections),
-        }
-        let whole = |hash| !tracked || whole(key_group(hash, self.key_groups));
+        let whole = |hash| all || whole(key_group(hash, self.key_groups));
         self.write_moved_out(&whole, &mut sections);
+        self.write_changed(&mut sections);
         self.tracking.start(self.keys.capacity(), self.keys.ids());
         self.tracking.settle_all();
         self.spill.settle();
@@ -214,17 +265,7 @@ impl StateTable for GroupTable {
 
     fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
         changes.check_schema(self.schema_id())?;
-        for section in changes.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                match reader.u8()? {
-                    GONE => self.apply_gone(reader.prefixed()?),
-                    _ => self.read(&mut reader)?,
-                }
-            }
-            self.tend()?;
-        }
-        Ok(())
+        changes.of_groups(groups).try_for_each(|section| self.read_section(section))
     }
 
     fn each_entry(&self, each: &mut dyn FnMut(Entry<'_>)) {

@@ -1,12 +1,15 @@
 //! How groups in panes get into checkpoints and back.
 //!
-//! Row: pane end, pane start, key (prefixed), values. What is gone: pane end, pane start, and then either all rows
-//! of the key group in that pane, or the row of a key (prefixed).
+//! Columns: keys, pane ends, lengths of panes, values; the rows of a pane follow one another. Row: pane end, pane start,
+//! key (prefixed), values. What is gone: pane end, pane start, and then either all rows of the key group in that pane, or
+//! the row of a key (prefixed). Rows are written where columns do not pay: of keys that are on disk. Before format 2
+//! all were.
 
 use super::pane::Pane;
 use super::{DERIVED_END, PaneId, PanedTable};
+use crate::columns::{ColumnReader, Numbers};
 use crate::entries::Entry;
-use crate::sections::{GONE, Sections};
+use crate::sections::{Chosen, GONE, Sections};
 use crate::snapshot::{Reader, Section, write_prefixed};
 use crate::{KeyIndex, MemoryBudget, SnapshotRows, StateTable};
 use std::collections::BTreeMap;
@@ -27,18 +30,30 @@ pub(super) fn write_pane((end, start): PaneId, out: &mut Vec<u8>) {
 }
 
 impl PanedTable {
+    /// Writes rows in memory, those that are wanted.
     fn write(&self, sections: &mut Sections) {
         let all = sections.any_whole();
+        let mut chosen = Chosen::with_capacity(match all {
+            true => self.key_of.len() - self.free.len(),
+            false => self.tracking.number_changed(),
+        });
+        let mut ends = Vec::new();
         for (&id, pane) in self.panes.range(DERIVED_END..).filter(|(_, pane)| all || pane.changed) {
             for &slot in &pane.slots {
-                let key = self.key_of[slot as usize];
-                if let Some(out) = sections.row(self.keys.hash(key), self.tracking.is_changed(slot)) {
-                    write_pane(id, out);
-                    write_prefixed(out, self.keys.key(key));
-                    self.values.write(slot, out);
-                }
+                let hash = self.keys.hash(self.key_of[slot as usize]);
+                sections.choose(hash, self.tracking.is_changed(slot), slot, &mut chosen);
             }
+            ends.push((id, chosen.slots.len()));
         }
+        let panes = panes_of_rows(&ends);
+        let slots = &chosen.slots;
+        let keys: Vec<u32> = slots.iter().map(|&slot| self.key_of[slot as usize]).collect();
+        let row_bytes = self.keys.even_len().unwrap_or(8) + 8 + self.values.row_bytes();
+        let mut out = sections.columns(&chosen, row_bytes);
+        self.keys.write_column(&keys, &mut out);
+        out.numbers(|row| panes[row].0);
+        out.numbers(|row| panes[row].0.wrapping_sub(panes[row].1));
+        self.values.write_columns(slots, &mut out);
     }
 
     fn start_tracking(&mut self) {
@@ -77,11 +92,53 @@ impl PanedTable {
         self.values.read(slots[0], reader)
     }
 
+    /// Reads the rows of a section; what is gone has been given up.
+    fn read_section(&mut self, section: &Section, slots: &mut Vec<u32>) -> Result<()> {
+        let (mut reader, columns) = section.parts()?;
+        while !reader.is_done() {
+            match section.whole || reader.u8()? != GONE {
+                true => self.read(&mut reader, slots)?,
+                false => skip_gone(&mut reader)?,
+            }
+        }
+        columns.map_or(Ok(()), |columns| self.read_columns(columns))?;
+        self.tend()
+    }
+
+    fn read_columns(&mut self, mut columns: ColumnReader<'_>) -> Result<()> {
+        let mut ids = Vec::with_capacity(columns.rows());
+        columns.bytes()?.for_each_batch(|keys| {
+            let mut found = Vec::with_capacity(keys.len());
+            let hashes: Vec<u64> = keys.iter().map(hash).collect();
+            self.intern(keys, &hashes, &mut found);
+            ids.extend(found);
+        })?;
+        let mut slots = Vec::with_capacity(columns.rows());
+        let panes = panes_read(&columns.numbers()?, &columns.numbers()?);
+        let mut runs = panes.as_slice();
+        while let Some(&pane) = runs.first() {
+            let rows = runs.iter().take_while(|&&other| other == pane).count();
+            self.settled_slots(pane, &ids[slots.len()..slots.len() + rows], &mut slots);
+            runs = &runs[rows..];
+        }
+        self.values.read_columns(&slots, &mut columns)
+    }
+
+    /// Appends the slots of keys whose rows in a pane are about to be read.
+    fn settled_slots(&mut self, pane: PaneId, ids: &[u32], slots: &mut Vec<u32>) {
+        let (first, changed) = (slots.len(), self.panes.get(&pane).is_some_and(|pane| pane.changed));
+        self.slots(pane, ids, slots);
+        slots[first..].iter().for_each(|&slot| self.tracking.settle(slot));
+        if let Some(pane) = self.panes.get_mut(&pane) {
+            (pane.changed, pane.saved) = (changed, true);
+        }
+    }
+
     /// Gives up the rows that sections of changes say are gone. Each section speaks for its own key group.
     fn apply_gone(&mut self, sections: &[&Section]) -> Result<()> {
         let mut panes: BTreeMap<PaneId, Vec<u32>> = BTreeMap::new();
         for section in sections {
-            let mut reader = Reader::new(&section.bytes);
+            let (mut reader, _) = section.parts()?;
             while !reader.is_done() && reader.u8()? == GONE {
                 let pane = (reader.i64()?, reader.i64()?);
                 if reader.u8()? == PANE {
@@ -120,6 +177,21 @@ impl PanedTable {
     }
 }
 
+/// The pane of each row, of panes with where their rows end.
+fn panes_of_rows(ends: &[(PaneId, usize)]) -> Vec<PaneId> {
+    let mut panes = Vec::with_capacity(ends.last().map_or(0, |(_, end)| *end));
+    ends.iter().for_each(|&(pane, end)| panes.resize(end, pane));
+    panes
+}
+
+/// The reverse, of their columns.
+fn panes_read(ends: &Numbers<'_>, lengths: &Numbers<'_>) -> Vec<PaneId> {
+    let mut panes = Vec::new();
+    ends.for_each(|_, end| panes.push((end, end)));
+    lengths.for_each(|row, length| panes[row].1 = panes[row].0.wrapping_sub(length));
+    panes
+}
+
 impl StateTable for PanedTable {
     fn schema_id(&self) -> u64 {
         self.values.schema_id() ^ SALT
@@ -127,8 +199,8 @@ impl StateTable for PanedTable {
 
     fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
         let mut sections = Sections::new(groups, self.key_groups);
-        self.write(&mut sections);
         self.write_moved_out(&|_| true, &mut sections);
+        self.write(&mut sections);
         sections.finish(self.schema_id())
     }
 
@@ -136,19 +208,13 @@ impl StateTable for PanedTable {
         rows.check_schema(self.schema_id())?;
         self.start_tracking();
         let mut slots = Vec::with_capacity(1);
-        for section in rows.of_groups(groups) {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                self.read(&mut reader, &mut slots)?;
-            }
-            self.tend()?;
-        }
-        Ok(())
+        rows.of_groups(groups).try_for_each(|section| self.read_section(section, &mut slots))
     }
 
     fn delta(&mut self, groups: Range<u32>, whole: &dyn Fn(u32) -> bool) -> SnapshotRows {
-        let tracked = self.tracking.is_on();
-        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| !tracked || whole(group));
+        let all =
+            !self.tracking.is_on() || (self.spill.is_empty() && self.tracking.mostly_changed(self.len()));
+        let mut sections = Sections::of_changes(groups, self.key_groups, &|group| all || whole(group));
         for &pane in &self.gone {
             sections.gone_everywhere().for_each(|out| {
                 write_pane(pane, out);
@@ -156,9 +222,9 @@ impl StateTable for PanedTable {
             });
         }
         self.tracking.write_gone(&mut sections);
-        self.write(&mut sections);
-        let whole = |hash| !tracked || whole(key_group(hash, self.key_groups));
+        let whole = |hash| all || whole(key_group(hash, self.key_groups));
         self.write_moved_out(&whole, &mut sections);
+        self.write(&mut sections);
         self.start_tracking();
         self.tracking.settle_all();
         self.spill.settle();
@@ -173,17 +239,7 @@ impl StateTable for PanedTable {
         let sections: Vec<&Section> = changes.of_groups(groups).collect();
         self.apply_gone(&sections)?;
         let mut slots = Vec::with_capacity(1);
-        for section in sections {
-            let mut reader = Reader::new(&section.bytes);
-            while !reader.is_done() {
-                match reader.u8()? {
-                    GONE => skip_gone(&mut reader)?,
-                    _ => self.read(&mut reader, &mut slots)?,
-                }
-            }
-            self.tend()?;
-        }
-        Ok(())
+        sections.into_iter().try_for_each(|section| self.read_section(section, &mut slots))
     }
 
     fn each_entry(&self, each: &mut dyn FnMut(Entry<'_>)) {

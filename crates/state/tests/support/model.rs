@@ -34,8 +34,13 @@ pub fn changes(groups: Range<u32>, value: u64) -> SnapshotRows {
 }
 
 fn sections(groups: Range<u32>, value: u64, whole: bool) -> SnapshotRows {
-    let section =
-        |group| Section { group, rows: 1, whole, bytes: Bytes::copy_from_slice(&value.to_le_bytes()) };
+    let section = |group| Section {
+        group,
+        rows: 1,
+        whole,
+        bytes: Bytes::copy_from_slice(&value.to_le_bytes()),
+        ..Section::default()
+    };
     SnapshotRows { schema: SCHEMA, sections: groups.map(section).collect() }
 }
 
@@ -95,6 +100,7 @@ impl Model {
                 rows: bytes.len() as u32 / 8,
                 whole,
                 bytes: bytes.into(),
+                ..Section::default()
             })
         };
         SnapshotRows { schema: SCHEMA, sections: groups.filter_map(section).collect() }
