@@ -121,17 +121,19 @@ impl Aggregates {
             let changes = set.add_rows(&mut values.sets[set_at], batch);
             changes.apply(&self.calls, &set.calls, &mut values.cells)?;
         }
-        if let Some(Cells::I64(counts)) = self.row_count.map(|at| &mut values.cells[at]) {
-            match batch.kinds {
-                None => batch.slots.iter().for_each(|&slot| counts[slot as usize] += 1),
-                Some(kinds) => batch
-                    .slots
-                    .iter()
-                    .zip(kinds)
-                    .for_each(|(&slot, kind)| counts[slot as usize] += kind.sign()),
+        self.count_rows(values, batch.slots, batch.kinds);
+        Ok(())
+    }
+
+    /// Counts the rows of slots, if that was asked for; [`Aggregates::update`] does it.
+    pub fn count_rows(&self, values: &mut SlotCells, slots: &[u32], kinds: Option<&[RowKind]>) {
+        let Some(Cells::I64(counts)) = self.row_count.map(|at| &mut values.cells[at]) else { return };
+        match kinds {
+            None => slots.iter().for_each(|&slot| counts[slot as usize] += 1),
+            Some(kinds) => {
+                slots.iter().zip(kinds).for_each(|(&slot, kind)| counts[slot as usize] += kind.sign())
             }
         }
-        Ok(())
     }
 
     /// Adds the values of the slots `from` to the slots `to`, pair by pair.

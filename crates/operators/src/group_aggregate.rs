@@ -3,21 +3,22 @@
 //! For each chunk: 1. every row finds the slot of its key; 2. the results of the touched groups are kept;
 //! 3. the rows are aggregated; 4. for each touched group the results before and after make at most one net
 //! change (`+I`, `-U +U`, `-D`), in the order in which the groups were first touched. Where each row must
-//! give its own change, steps 2 to 4 are done in rounds, each with the next row of every group, and the
-//! changes are put back into the order of their rows.
+//! give its own change, the aggregates are looked at behind each row (`each_row`).
 //! Invariant: a group exists while its hidden number of rows is not 0. A withdrawal for a group that does
 //! not exist is dropped and counted as bad, as Flink drops it. A result that stays equal gives nothing
 //! while state has no time to live; with one it is given again.
 
 mod changes;
-mod rounds;
+mod each_row;
 
 use crate::aggregates::{Aggregates, Batch};
 use crate::build::JobInfo;
 use crate::keys::Keys;
 use crate::touched::Touched;
 use crate::{Operator, OperatorContext, Output};
-use changes::{Changed, Changes};
+use arrow_array::ArrayRef;
+use changes::{Changes, Fate};
+use each_row::EachRow;
 use std::borrow::Cow;
 use tidemill_plan::stream::GroupAggregatePlan;
 use tidemill_state::{GroupTable, StateTable};
@@ -38,8 +39,7 @@ pub struct GroupAggregate {
     row_without_input: bool,
     slots: Vec<u32>,
     touched: Touched,
-    /// The groups of the whole chunk while rounds of it use `touched`.
-    touched_by_chunk: Touched,
+    each_row: EachRow,
 }
 
 impl GroupAggregate {
@@ -58,7 +58,7 @@ impl GroupAggregate {
             row_without_input: plan.row_without_input && plan.keys.is_empty() && job.task == 0,
             slots: Vec::new(),
             touched: Touched::default(),
-            touched_by_chunk: Touched::default(),
+            each_row: EachRow::default(),
         }
     }
 
@@ -108,13 +108,13 @@ impl GroupAggregate {
             return Ok(None);
         }
         let single = self.net_changes || self.touched.slots.len() == kept.rows;
-        let emitted = if single { self.change(&kept)?.rows } else { self.change_in_rounds(&kept)? };
+        let emitted = if single { self.change(&kept)? } else { self.change_each(&kept)? };
         self.drop_empty();
         Ok(Some(emitted))
     }
 
     /// Aggregates rows whose groups were just collected, and gives one change for each group.
-    fn change(&mut self, chunk: &Chunk) -> Result<Changed> {
+    fn change(&mut self, chunk: &Chunk) -> Result<Chunk> {
         let touched = &self.touched.slots;
         let existed: Vec<bool> = touched.iter().map(|&slot| self.count(slot) != 0).collect();
         let before = match existed.contains(&true) {
@@ -123,36 +123,32 @@ impl GroupAggregate {
         };
         self.aggregate(chunk)?;
         let touched = &self.touched.slots;
-        let exists: Vec<bool> = touched.iter().map(|&slot| self.count(slot) != 0).collect();
+        let fate = |(&slot, existed)| Fate { existed, exists: self.count(slot) != 0 };
+        let fates: Vec<Fate> = touched.iter().zip(existed).map(fate).collect();
         let after = self.aggregates.finish(&self.table.values, touched)?;
         let changes = Changes {
-            existed: &existed,
-            exists: &exists,
+            fates: &fates,
             before: before.as_deref().unwrap_or(&after),
             after: &after,
             update_before: self.update_before,
             repeat_equal: self.ttl_ms > 0,
         };
-        let keys: Vec<_> = self.keys.columns().iter().map(|&i| chunk.columns[i].clone()).collect();
-        Ok(changes.changed(&keys, &self.touched.rows))
+        Ok(changes.changed(&self.key_columns(chunk), &self.touched.rows))
+    }
+
+    fn key_columns(&self, chunk: &Chunk) -> Vec<ArrayRef> {
+        self.keys.columns().iter().map(|&column| chunk.columns[column].clone()).collect()
     }
 
     /// The same with one change for each row, in the order of the rows.
-    fn change_in_rounds(&mut self, chunk: &Chunk) -> Result<Chunk> {
-        let slots = std::mem::take(&mut self.slots);
-        let places: Vec<usize> = slots.iter().map(|&slot| self.touched.place(slot)).collect();
-        let groups = self.touched.slots.len();
-        std::mem::swap(&mut self.touched, &mut self.touched_by_chunk);
-        let mut parts = Vec::new();
-        for rows in rounds::rounds(&places, groups) {
-            self.slots = rows.iter().map(|&row| slots[row as usize]).collect();
-            self.touched.collect(&self.slots, self.table.values.len());
-            let changed = self.change(&chunk.take(&rows.clone().into()))?;
-            parts.push((changed, rows));
-        }
-        std::mem::swap(&mut self.touched, &mut self.touched_by_chunk);
-        self.slots = slots;
-        Ok(rounds::in_row_order(parts))
+    fn change_each(&mut self, chunk: &Chunk) -> Result<Chunk> {
+        let counts = self.touched.slots.iter().map(|&slot| self.count(slot)).collect();
+        self.each_row.plan(chunk, &self.slots, &self.touched, counts);
+        let (keys, given) = (self.key_columns(chunk), (self.update_before, self.ttl_ms > 0));
+        let values = &mut self.table.values;
+        let emitted = self.each_row.run(&mut self.aggregates, values, chunk, &keys, given)?;
+        self.aggregates.count_rows(values, &self.slots, chunk.kinds.as_deref());
+        Ok(emitted)
     }
 
     fn drop_empty(&mut self) {

@@ -7,7 +7,7 @@ use super::{Batch, Call, without_nulls};
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, BooleanArray, UInt32Array};
 use arrow_select::take::take;
-use tidemill_plan::{AggregateCall, UpdateBatch};
+use tidemill_plan::{AggregateCall, Step, UpdateBatch};
 use tidemill_state::CountedSets;
 use tidemill_types::key::{EncodedKeys, KeyEncoder, decode, hash};
 use tidemill_types::{Cells, Result, RowKind};
@@ -88,6 +88,46 @@ impl DistinctSet {
             .map(|arg| take(arg, &rows, None).expect("row numbers lie inside the chunk"))
             .collect();
         Changes { slots, kinds, args }
+    }
+
+    /// Counts the values of the rows that steps name. What is left for the accumulators: rows whose value comes into
+    /// its set or goes out of it, and the other steps as they are.
+    pub(super) fn run(
+        &mut self,
+        sets: &mut CountedSets,
+        columns: &[ArrayRef],
+        slots: &[u32],
+        steps: &[Step],
+    ) -> (Vec<u32>, Vec<Step>) {
+        let args: Vec<ArrayRef> = self.args.iter().map(|&i| columns[i].clone()).collect();
+        let filter: Option<BooleanArray> = self.filter.map(|i| without_nulls(columns[i].as_boolean()));
+        self.encoder.encode(&args, args.first().map_or(0, |arg| arg.len()), &mut self.encoded);
+        let (mut left_slots, mut left) = (Vec::with_capacity(steps.len()), Vec::with_capacity(steps.len()));
+        for (&slot, &step) in slots.iter().zip(steps) {
+            let step = match step {
+                Step::Add(row) | Step::Take(row) => {
+                    if filter.as_ref().is_some_and(|filter| !filter.value(row as usize)) {
+                        continue;
+                    }
+                    let value = self.encoded.key(row as usize);
+                    let sign = if matches!(step, Step::Add(_)) { 1 } else { -1 };
+                    let (before, after) = sets.add(slot, hash(value), value, sign);
+                    match transition(before, after) {
+                        Some(RowKind::Insert) => Step::Add(row),
+                        Some(_) => Step::Take(row),
+                        None => continue,
+                    }
+                }
+                Step::Give => step,
+                Step::Clear => {
+                    sets.clear(slot);
+                    step
+                }
+            };
+            left_slots.push(slot);
+            left.push(step);
+        }
+        (left_slots, left)
     }
 
     /// Adds the sets of the slots `from` to those of `to`.

@@ -1,6 +1,6 @@
 //! Results while rows come and go: the steps of groups are done in order, with looks at them in between.
 
-use super::{Aggregates, Batch, Call, without_nulls};
+use super::{Aggregates, Call, without_nulls};
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, BooleanArray};
 use arrow_select::concat::concat;
@@ -24,57 +24,25 @@ impl Aggregates {
             let args: Vec<ArrayRef> = call.args.iter().map(|&i| columns[i].clone()).collect();
             let filter = call.filter.map(|i| without_nulls(columns[i].as_boolean()));
             let steps = Steps { slots, steps, args: &args, filter: filter.as_ref() };
-            let cells = &mut values.cells[call.cells.clone()];
-            let result = match call.accumulator.run(cells, &steps)? {
-                Some(result) => result,
-                None => row_by_row(call, cells, &steps)?,
-            };
-            results[at] = Some(result);
+            results[at] = Some(accumulate(call, &mut values.cells, &steps)?);
         }
-        for set in 0..self.sets.len() {
-            self.run_distinct(set, values, columns, (slots, steps), &mut results)?;
+        for (set, sets) in self.sets.iter_mut().zip(&mut values.sets) {
+            let args: Vec<ArrayRef> = set.args.iter().map(|&i| columns[i].clone()).collect();
+            let (slots, steps) = set.run(sets, columns, slots, steps);
+            let steps = Steps { slots: &slots, steps: &steps, args: &args, filter: None };
+            for &at in &set.calls {
+                results[at] = Some(accumulate(&self.calls[at], &mut values.cells, &steps)?);
+            }
         }
         Ok(results.into_iter().map(|result| result.expect("every call has its result")).collect())
     }
+}
 
-    fn run_distinct(
-        &mut self,
-        set_at: usize,
-        values: &mut SlotCells,
-        columns: &[ArrayRef],
-        (slots, steps): (&[u32], &[Step]),
-        results: &mut [Option<ArrayRef>],
-    ) -> Result<()> {
-        let calls = self.sets[set_at].calls.clone();
-        let mut given: Vec<Vec<ArrayRef>> = vec![Vec::new(); calls.len()];
-        for (slot, step) in slots.iter().zip(steps) {
-            let slot = std::slice::from_ref(slot);
-            match step {
-                Step::Add(row) | Step::Take(row) => {
-                    let columns: Vec<ArrayRef> =
-                        columns.iter().map(|column| column.slice(*row as usize, 1)).collect();
-                    let batch = Batch { columns: &columns, kinds: Some(kind_of(*step)), slots: slot };
-                    let changes = self.sets[set_at].add_rows(&mut values.sets[set_at], &batch);
-                    changes.apply(&self.calls, &calls, &mut values.cells)?;
-                }
-                Step::Give => {
-                    for (&at, given) in calls.iter().zip(&mut given) {
-                        let call = &self.calls[at];
-                        given.push(call.accumulator.finish(&values.cells[call.cells.clone()], slot)?);
-                    }
-                }
-                Step::Clear => {
-                    values.sets[set_at].clear(slot[0]);
-                    calls
-                        .iter()
-                        .for_each(|&at| clear(&mut values.cells[self.calls[at].cells.clone()], slot[0]));
-                }
-            }
-        }
-        for (at, given) in calls.into_iter().zip(given) {
-            results[at] = Some(joined(&self.calls[at], &given));
-        }
-        Ok(())
+fn accumulate(call: &Call, cells: &mut [Cells], steps: &Steps<'_>) -> Result<ArrayRef> {
+    let cells = &mut cells[call.cells.clone()];
+    match call.accumulator.run(cells, steps)? {
+        Some(result) => Ok(result),
+        None => row_by_row(call, cells, steps),
     }
 }
 
