@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Runs a Flink SQL file on Apache Flink, in this process, with the rules the pipelines are measured by.
+"""Runs Flink SQL files on Apache Flink, in this process, with the rules the pipelines are measured by.
 
-    flink.py FILE.sql [--var K=V]... [--set K=V]... [--parallelism N] [--skip-bad-json]
+    flink.py FILE.sql... [--var K=V]... [--set K=V]... [--parallelism N] [--skip-bad-json]
 
 Needs PyFlink (pip install apache-flink==2.3.0) and Java 11 or 17. `${NAME}` and `${NAME:-default}` come from
 --var or the environment. A watermark follows every row unless --set pipeline.auto-watermark-interval=... says
-otherwise. --skip-bad-json lets Flink skip malformed JSON, as --bad-records keep does. The last line on standard
-output is JSON: seconds of the statements, CPU seconds and peak memory of this process and its virtual machine.
+otherwise. --skip-bad-json lets Flink skip malformed JSON, as --bad-records keep does. Each file has an environment
+of its own and ends with a line of JSON on standard output: seconds of its statements, CPU seconds and peak memory
+of this process and its virtual machine so far; or why it failed, if there are more files.
 """
 
 import argparse
@@ -75,21 +76,32 @@ def pairs(texts):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file")
+    parser.add_argument("files", nargs="+")
     parser.add_argument("--var", action="append", default=[], metavar="K=V")
     parser.add_argument("--set", action="append", default=[], metavar="K=V")
     parser.add_argument("--parallelism", type=int, default=1)
     parser.add_argument("--skip-bad-json", action="store_true")
     arguments = parser.parse_args()
-    with open(arguments.file, encoding="utf-8") as file:
+    for file in arguments.files:
+        begin = time.monotonic()
+        try:
+            run(file, arguments)
+        except Exception as error:  # Py4J has no class of its own for what Flink refuses.
+            if len(arguments.files) == 1:
+                raise
+            print(json.dumps({"file": file, "error": str(error)}), flush=True)
+            continue
+        print(json.dumps({"file": file, "seconds": round(time.monotonic() - begin, 3), **usage()}), flush=True)
+
+
+def run(path, arguments):
+    with open(path, encoding="utf-8") as file:
         sql = substitute(file.read(), pairs(arguments.var))
     if arguments.skip_bad_json:
         sql = sql.replace("'format' = 'json'", "'format' = 'json', 'json.ignore-parse-errors' = 'true'")
     table = environment(arguments)
-    begin = time.monotonic()
     for statement in statements(sql):
         table.execute_sql(statement).wait() if not statement.upper().startswith("SET") else set_option(table, statement)
-    print(json.dumps({"seconds": round(time.monotonic() - begin, 3), **usage()}), flush=True)
 
 
 def usage():

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# A run that takes longer is ended and counts as failed.
+# A run that takes longer for each of its files is ended and counts as failed.
 RUN_SECONDS_MAX = 900
 
 
@@ -28,12 +28,12 @@ def short(events):
     return next(f"{events / f:g} {u}" for f, u in ((10**6, "M"), (10**3, "k"), (1, "")) if events >= f)
 
 
-def timed(command, log):
+def timed(command, log, files=1):
     """Runs a command: wall seconds, CPU seconds, peak memory in MB."""
     with open(log, "wb") as output:
         begin = time.monotonic()
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
-        alarm = threading.Timer(RUN_SECONDS_MAX, process.kill)
+        alarm = threading.Timer(RUN_SECONDS_MAX * files, process.kill)
         alarm.start()
         _, status, usage = os.wait4(process.pid, 0)
         alarm.cancel()
@@ -45,14 +45,15 @@ def timed(command, log):
     return {"seconds": wall, "cpu": usage.ru_utime + usage.ru_stime, "peak_mb": usage.ru_maxrss / 1024}
 
 
-def run_tidemill(binary, sql, variables, parallelism, log):
-    command = [binary, "run", str(sql), "--parallelism", str(parallelism), "--quiet"]
+def run_tidemill(binary, files, variables, parallelism, log):
+    command = [binary, "run", *map(str, files), "--parallelism", str(parallelism), "--quiet"]
     return timed(command + flags(variables), log)
 
 
-def run_flink(python, sql, variables, parallelism, log):
-    command = [python, str(ROOT / "benches" / "flink.py"), str(sql)]
-    measured = timed(command + ["--parallelism", str(parallelism), *flags(variables)], log)
+def run_flink(python, files, variables, parallelism, log):
+    """Flink's own figures are those of the last file."""
+    command = [python, str(ROOT / "benches" / "flink.py"), *map(str, files)]
+    measured = timed(command + ["--parallelism", str(parallelism), *flags(variables)], log, len(files))
     own = json.loads(Path(log).read_text(errors="replace").strip().splitlines()[-1])
     return {"seconds": measured["seconds"], "cpu": own["cpu_seconds"], "peak_mb": own["peak_mb"]}
 
@@ -76,7 +77,7 @@ def make_lines(binary, sql, variables, path):
     """Runs SQL that writes to the folder `${OUT}`; what it wrote becomes one file."""
     part = path.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
-    run_tidemill(binary, sql, {**variables, "OUT": part}, 1, f"{part}.log")
+    run_tidemill(binary, [sql], {**variables, "OUT": part}, 1, f"{part}.log")
     with Path(f"{part}.whole").open("wb") as whole:
         for piece in sorted(part.glob("part-*"), key=lambda file: int(re.findall(r"\d+", file.name)[-1])):
             with piece.open("rb") as lines:

@@ -71,6 +71,10 @@ pub struct Connector {
     pub metadata: &'static [MetadataKey],
     /// Whether a sink takes changes other than `+I` whatever the format.
     pub sink_takes_changes: bool,
+    /// Whether a sink has no use for `-U`, so that none is made for it.
+    pub sink_skips_update_before: bool,
+    /// Whether a source without a format takes ROW columns with fewer fields than it has.
+    pub finds_fields_by_name: bool,
     /// Whether a record is the newest row of its primary key, and one without a value deletes it. Tables then
     /// need a primary key; reading them gives a changelog.
     pub upserts: bool,

@@ -48,6 +48,8 @@ pub(crate) fn connector() -> Connector {
         formatted: false,
         metadata: &[],
         sink_takes_changes: false,
+        sink_skips_update_before: false,
+        finds_fields_by_name: false,
         upserts: false,
         bounded,
         check: |request| plan::Plan::of(request).map(drop),

@@ -57,6 +57,8 @@ fn common() -> Connector {
         formatted: true,
         metadata: METADATA,
         sink_takes_changes: false,
+        sink_skips_update_before: false,
+        finds_fields_by_name: false,
         upserts: false,
         bounded,
         check: |_| Ok(()),

@@ -25,6 +25,8 @@ pub(crate) fn connector() -> Connector {
         formatted: false,
         metadata: &[],
         sink_takes_changes: false,
+        sink_skips_update_before: false,
+        finds_fields_by_name: true,
         upserts: false,
         bounded,
         check,

@@ -24,6 +24,8 @@ pub(crate) fn connector() -> Connector {
         formatted: false,
         metadata: &[],
         sink_takes_changes: true,
+        sink_skips_update_before: false,
+        finds_fields_by_name: false,
         upserts: false,
         bounded: |_| true,
         check: |_| Ok(()),

@@ -80,6 +80,8 @@ pub(crate) fn connector() -> Connector {
         formatted: true,
         metadata: &[],
         sink_takes_changes: false,
+        sink_skips_update_before: false,
+        finds_fields_by_name: false,
         upserts: false,
         bounded,
         check: |request| Config::of(request).map(drop),

@@ -45,3 +45,10 @@ pub fn format(name: &str) -> Result<&'static Format> {
         tidemill_types::Error::user_hint(format!("there is no format '{name}'"), hint)
     })
 }
+
+/// Whether a reader of this format finds the fields of a ROW by their names, so that fewer can be asked for.
+pub fn finds_fields_by_name(name: &str) -> bool {
+    [&json::FORMAT, &cdc::DEBEZIUM, &cdc::CANAL, &cdc::MAXWELL, &cdc::OGG]
+        .iter()
+        .any(|format| format.name == name)
+}

@@ -6,6 +6,7 @@
 pub mod aggregate;
 pub mod bind;
 pub mod cast;
+pub mod classes;
 pub mod collection;
 pub mod conditional;
 pub mod datetime;
@@ -39,5 +40,6 @@ pub fn registry() -> FunctionRegistry {
     json::register(&mut registry);
     datetime::register(&mut registry);
     aggregate::register(&mut registry);
+    classes::register(&mut registry);
     registry
 }

@@ -29,7 +29,7 @@ impl ChangelogNormalize {
             keys: Keys::new(keys, input),
             codec: whole_rows(input),
             table: OrderedTable::new(job.key_groups),
-            changes: StoredChanges::default(),
+            changes: StoredChanges::new(true),
         }
     }
 
@@ -81,7 +81,7 @@ impl Operator for ChangelogNormalize {
         }
         marks.for_each(|mark| self.changes.mark(mark.watermark));
         out.rows.absorbed += chunk.rows as u64;
-        std::mem::take(&mut self.changes).finish(&self.codec, false, out);
+        self.changes.finish(&self.codec, false, out);
         Ok(())
     }
 

@@ -44,7 +44,7 @@ impl Deduplicate {
             next_sweep: i64::MIN,
             reached: SharedValue::new(WATERMARK_NONE),
             waiting: BTreeSet::new(),
-            changes: StoredChanges::default(),
+            changes: StoredChanges::new(plan.update_before),
             plan: plan.clone(),
         }
     }
@@ -203,7 +203,7 @@ impl Operator for Deduplicate {
         if let Some(mark) = chunk.marks.last() {
             self.reached.raise(mark);
         }
-        std::mem::take(&mut self.changes).finish(&self.codec, false, out);
+        self.changes.finish(&self.codec, false, out);
         Ok(())
     }
 

@@ -52,7 +52,7 @@ impl SinkMaterialize {
         self.keys.encode(chunk);
         self.rows.encode(chunk);
         self.table.resolve(&self.keys.encoded, &self.keys.hashes, now_ms, &mut self.slots);
-        let mut changes = StoredChanges::default();
+        let mut changes = StoredChanges::new(true);
         for row in 0..chunk.rows {
             let log = log_of(&mut self.table, self.slots[row]);
             let bytes = self.rows.encoded.key(row);
@@ -136,7 +136,7 @@ impl Operator for SinkMaterialize {
         out: &mut Output,
     ) -> Result<()> {
         let mut changes = match chunk.rows {
-            0 => StoredChanges::default(),
+            0 => StoredChanges::new(true),
             _ => self.on_rows(&chunk, ctx.now_ms, out),
         };
         chunk.marks.last().into_iter().for_each(|watermark| changes.mark(watermark));

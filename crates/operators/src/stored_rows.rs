@@ -52,8 +52,10 @@ impl SortKeys {
 }
 
 /// Encoded rows on their way out, with kinds, ranks and marks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct StoredChanges {
+    /// Whether `-U` is wanted.
+    update_before: bool,
     rows: EncodedKeys,
     kinds: Vec<RowKind>,
     ranks: Vec<i64>,
@@ -61,7 +63,21 @@ pub(crate) struct StoredChanges {
 }
 
 impl StoredChanges {
+    pub(crate) fn new(update_before: bool) -> Self {
+        StoredChanges {
+            update_before,
+            rows: EncodedKeys::default(),
+            kinds: Vec::new(),
+            ranks: Vec::new(),
+            marks: Marks::none(),
+        }
+    }
+
+    #[inline]
     pub(crate) fn push(&mut self, kind: RowKind, row: &[u8], rank: u64) {
+        if kind == RowKind::UpdateBefore && !self.update_before {
+            return;
+        }
         self.rows.bytes.extend_from_slice(row);
         self.rows.ends.push(self.rows.bytes.len() as u32);
         self.kinds.push(kind);
@@ -74,20 +90,24 @@ impl StoredChanges {
     }
 
     /// Gives everything out; with `rank` as the last column if it is wanted.
-    pub(crate) fn finish(self, codec: &Keys, rank: bool, out: &mut Output) {
+    pub(crate) fn finish(&mut self, codec: &Keys, rank: bool, out: &mut Output) {
         let rows = self.kinds.len();
         let mut columns = match rows {
             0 => Vec::new(),
             _ => codec.decode(self.rows.iter()),
         };
         if rank && rows > 0 {
-            columns.push(Arc::new(Int64Array::from(self.ranks)) as ArrayRef);
+            columns.push(Arc::new(Int64Array::from(std::mem::take(&mut self.ranks))) as ArrayRef);
         }
         let mut chunk = Chunk::new(columns, rows);
         if self.kinds.iter().any(|&kind| kind != RowKind::Insert) {
-            chunk.kinds = Some(self.kinds.into());
+            chunk.kinds = Some(self.kinds.as_slice().into());
         }
-        chunk.marks = self.marks;
+        chunk.marks = std::mem::take(&mut self.marks);
         out.emit(chunk);
+        self.rows.bytes.clear();
+        self.rows.ends.clear();
+        self.kinds.clear();
+        self.ranks.clear();
     }
 }

@@ -33,7 +33,7 @@ impl TimeSort {
             table: OrderedTable::new(job.key_groups),
             arrivals: SharedValue::new(0),
             reached: SharedValue::new(WATERMARK_NONE),
-            changes: StoredChanges::default(),
+            changes: StoredChanges::new(true),
             plan: plan.clone(),
             input: input.clone(),
         }
@@ -95,7 +95,7 @@ impl Operator for TimeSort {
         if let Some(mark) = chunk.marks.last() {
             self.reached.raise(mark);
         }
-        std::mem::take(&mut self.changes).finish(&self.codec, false, out);
+        self.changes.finish(&self.codec, false, out);
         Ok(())
     }
 

@@ -54,7 +54,7 @@ impl TopN {
             order: SortKeys::new(&plan.ranks.order),
             rows: RankedRows::new(job.key_groups, plan.ttl_ms),
             ends: OrderedTable::new(job.key_groups),
-            changes: StoredChanges::default(),
+            changes: StoredChanges::new(plan.update_before),
             sort_key: Vec::new(),
             plan: plan.clone(),
             input: input.clone(),
@@ -177,7 +177,7 @@ impl TopN {
     /// Gives the final ranks at the end of a batch job.
     fn emit_final(&mut self, out: &mut Output) {
         let ranks = &self.plan.ranks;
-        let (mut changes, mut held) = (std::mem::take(&mut self.changes), 0);
+        let (changes, mut held) = (&mut self.changes, 0);
         loop {
             for key in self.rows.table.keys() {
                 self.ends.load_one(&key);
@@ -187,7 +187,7 @@ impl TopN {
                     changes.push(RowKind::Insert, row, rank);
                     held += 1;
                     if held == FINAL_ROWS {
-                        std::mem::take(&mut changes).finish(&self.codec, ranks.rank, out);
+                        changes.finish(&self.codec, ranks.rank, out);
                         held = 0;
                     }
                 }
@@ -196,7 +196,6 @@ impl TopN {
                 break;
             }
         }
-        self.changes = changes;
         self.rows.table.clear();
         self.ends.clear();
     }
@@ -308,7 +307,7 @@ impl Operator for TopN {
             }
             self.changes.mark(mark.watermark);
         }
-        std::mem::take(&mut self.changes).finish(&self.codec, self.plan.ranks.rank, out);
+        self.changes.finish(&self.codec, self.plan.ranks.rank, out);
         Ok(())
     }
 

@@ -41,7 +41,7 @@ impl WindowTopN {
             reached: SharedValue::new(WATERMARK_NONE),
             clock: WallClock::new(plan.zone),
             open: BTreeSet::new(),
-            changes: StoredChanges::default(),
+            changes: StoredChanges::new(true),
             plan: plan.clone(),
             input: input.clone(),
         }
@@ -128,14 +128,14 @@ impl Operator for WindowTopN {
         if let Some(mark) = chunk.marks.last() {
             self.reached.raise(mark);
         }
-        std::mem::take(&mut self.changes).finish(&self.codec, self.plan.ranks.rank, out);
+        self.changes.finish(&self.codec, self.plan.ranks.rank, out);
         Ok(())
     }
 
     fn on_time(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
         if self.proctime() {
             self.fire_until(ctx.now_ms - 1);
-            std::mem::take(&mut self.changes).finish(&self.codec, self.plan.ranks.rank, out);
+            self.changes.finish(&self.codec, self.plan.ranks.rank, out);
         }
         Ok(())
     }

@@ -19,11 +19,25 @@ fn ranks(start: u64, end: u64, rank: bool) -> RankPlan {
 }
 
 fn top(ranks: RankPlan, retract: bool) -> Plan {
-    Plan::TopN(TopNPlan { ranks, retract, final_only: false, inserts_only: false, ttl_ms: 0 })
+    Plan::TopN(TopNPlan {
+        ranks,
+        retract,
+        final_only: false,
+        inserts_only: false,
+        update_before: true,
+        ttl_ms: 0,
+    })
 }
 
 fn dedup(time: TimeAttribute, keep_last: bool) -> Plan {
-    Plan::Deduplicate(DeduplicatePlan { keys: vec![0], time_column: 2, time, keep_last, ttl_ms: 0 })
+    Plan::Deduplicate(DeduplicatePlan {
+        keys: vec![0],
+        time_column: 2,
+        time,
+        keep_last,
+        update_before: true,
+        ttl_ms: 0,
+    })
 }
 
 #[test]
@@ -152,6 +166,7 @@ fn a_top_1_of_inserts_only_keeps_what_it_gave() {
         retract: false,
         final_only: false,
         inserts_only: true,
+        update_before: true,
         ttl_ms: 0,
     };
     run(
@@ -176,6 +191,7 @@ fn rows_are_forgotten_when_their_time_to_live_is_over() {
         retract,
         final_only: false,
         inserts_only: false,
+        update_before: true,
         ttl_ms: 10,
     };
     for retract in [false, true] {
@@ -209,6 +225,7 @@ fn keys_are_forgotten_when_their_time_to_live_is_over() {
             time_column: 2,
             time: TimeAttribute::Proctime,
             keep_last,
+            update_before: true,
             ttl_ms: 10,
         };
         let refreshed = if keep_last { "=> -U a 1 10\n => +U a 2 10" } else { "=> nothing" };
@@ -238,7 +255,14 @@ fn batch_gives_the_final_ranks_in_order() {
     let mut all = ranks(1, u64::MAX, false);
     all.keys.clear();
     run(
-        Plan::TopN(TopNPlan { ranks: all, retract: false, final_only: true, inserts_only: false, ttl_ms: 0 }),
+        Plan::TopN(TopNPlan {
+            ranks: all,
+            retract: false,
+            final_only: true,
+            inserts_only: false,
+            update_before: true,
+            ttl_ms: 0,
+        }),
         input(),
         "
         +I a 5 1

@@ -96,6 +96,8 @@ pub type CastLookup = fn(&DataType, &DataType, CastMode, SessionInfo) -> Option<
 pub struct FunctionRegistry {
     /// Scalar functions and operators (`+`, `=`, `LIKE` … under their own sign).
     pub scalars: BTreeMap<String, Arc<dyn ScalarFunction>>,
+    /// Scalar functions by the Java class that they stand for, until CREATE FUNCTION gives them a name.
+    pub classes: BTreeMap<String, Arc<dyn ScalarFunction>>,
     /// Aggregate functions.
     pub aggregates: BTreeMap<String, Arc<dyn AggregateFunction>>,
     /// Casts.

@@ -69,6 +69,8 @@ pub struct TopNPlan {
     /// Whether rows that are pushed out are not taken back. Flink takes a Top-1 without rank for a deduplication
     /// that keeps the first row, whatever it is ordered by, and lets it give inserts only.
     pub inserts_only: bool,
+    /// Whether `-U` goes before `+U`.
+    pub update_before: bool,
     /// `table.exec.state.ttl`; 0: for ever.
     pub ttl_ms: i64,
 }
@@ -99,6 +101,8 @@ pub struct DeduplicatePlan {
     pub time: TimeAttribute,
     /// Whether the last row is kept, not the first.
     pub keep_last: bool,
+    /// Whether `-U` goes before `+U`.
+    pub update_before: bool,
     /// `table.exec.state.ttl`; 0: for ever.
     pub ttl_ms: i64,
 }

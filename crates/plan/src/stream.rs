@@ -215,6 +215,8 @@ pub struct SourcePlan {
     pub wanted: Vec<usize>,
     /// The metadata columns wanted: key and the connector's or format's type of it.
     pub metadata: Vec<(String, DataType)>,
+    /// Whether the ROW types of physical columns may list fewer fields than the table declares.
+    pub narrows_rows: bool,
     /// The columns of PARTITIONED BY.
     pub partition_by: Vec<String>,
     /// The columns of the primary key, by index among the physical ones; empty unless all of it is physical.

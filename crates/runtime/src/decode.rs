@@ -212,6 +212,7 @@ mod tests {
             physical: Schema::new(vec![field("day"), field("v"), field("hour"), field("w")]),
             wanted: vec![3, 0],
             metadata: Vec::new(),
+            narrows_rows: false,
             partition_by: vec!["day".into(), "hour".into()],
             primary_key: Vec::new(),
             bounded: true,

@@ -52,6 +52,7 @@ mod window_join;
 
 pub(crate) use columns::names_in;
 pub(crate) use fingerprint::fingerprint;
+pub(crate) use literal::int as literal_int;
 pub use relation::{Relation, RelationColumn, Windowing};
 
 use crate::catalog::{DatabasePath, Session};

@@ -16,7 +16,7 @@ pub use table::{Column, ColumnKind, Table, View, WatermarkSpec};
 
 use crate::ast::ObjectName;
 use crate::diagnostic::Diagnostic;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidemill_connector::ConnectorRegistry;
 use tidemill_plan::{FunctionRegistry, SessionInfo};
@@ -36,6 +36,8 @@ pub struct Session {
     pub settings: Settings,
     /// Built-in and user functions.
     pub functions: Arc<FunctionRegistry>,
+    /// Upper-case names of the functions that CREATE FUNCTION made.
+    pub user_functions: BTreeSet<String>,
     /// Connectors.
     pub connectors: Arc<ConnectorRegistry>,
 }
@@ -61,7 +63,13 @@ pub struct Catalog {
 impl Session {
     /// A session without tables.
     pub fn new(functions: Arc<FunctionRegistry>, connectors: Arc<ConnectorRegistry>) -> Self {
-        Session { catalog: Catalog::default(), settings: Settings::default(), functions, connectors }
+        Session {
+            catalog: Catalog::default(),
+            settings: Settings::default(),
+            functions,
+            user_functions: BTreeSet::new(),
+            connectors,
+        }
     }
 
     /// What functions may see of the session.

@@ -2,18 +2,22 @@
 //!
 //! 1. Projections that follow each other become one.
 //! 2. Columns that nobody needs are not computed, and not even decoded.
-//! 3. Nodes that reach no sink are dropped.
-//! 4. Aggregates that neither a table's log nor an aggregate of ordered rows depends on give net changes.
+//! 3. The same for fields of ROW columns.
+//! 4. Nodes that reach no sink are dropped.
+//! 5. `-U` that would only be dropped is not made.
+//! 6. Aggregates that neither a table's log nor an aggregate of ordered rows depends on give net changes.
 
 mod joins;
 mod merge;
+mod nested;
 mod net_changes;
 mod prune;
 mod ranked;
+mod update_before;
 
 use tidemill_plan::StreamPlan;
 
 /// The same job with less work.
 pub(crate) fn optimize(plan: StreamPlan) -> StreamPlan {
-    net_changes::allow(prune::prune(&merge::merge_calcs(plan)))
+    net_changes::allow(update_before::spare(nested::narrow(prune::prune(&merge::merge_calcs(plan)))))
 }

@@ -11,6 +11,7 @@ mod create_view;
 mod databases;
 mod describe;
 mod drop;
+mod functions;
 mod like;
 mod others;
 mod rows;
@@ -19,7 +20,7 @@ mod show;
 pub use rows::Rows;
 
 use crate::ast::{Explain, Insert, Property, Statement, StatementKind, StatementSet, Text};
-use crate::bind::{Binder, Bound, at, unsupported};
+use crate::bind::{Binder, Bound, at};
 use crate::catalog::Session;
 use crate::diagnostic::Diagnostic;
 use crate::optimize::optimize;
@@ -64,6 +65,9 @@ impl Session {
                 None => self.create_table(create).map(Outcome::Done),
             },
             StatementKind::CreateView(create) => self.create_view(create).map(|()| Outcome::Done(None)),
+            StatementKind::CreateFunction(create) => {
+                self.create_function(create).map(|()| Outcome::Done(None))
+            }
             StatementKind::Drop(drop) => self.drop_object(drop).map(|()| Outcome::Done(None)),
             StatementKind::Set(property) => self.set(property.as_ref()),
             StatementKind::Reset(key) => Ok(self.reset(key.as_ref())),
@@ -82,7 +86,6 @@ impl Session {
             StatementKind::UseCatalog(name) => self.use_catalog(name).map(|()| Outcome::Done(None)),
             StatementKind::UseDatabase(name) => self.use_database(name).map(|()| Outcome::Done(None)),
             StatementKind::Other { keyword, keyword_span } => self.other(keyword, *keyword_span),
-            other => Err(unsupported(statement.span, keyword(other))),
         }
     }
 

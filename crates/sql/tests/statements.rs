@@ -151,3 +151,32 @@ fn refusals_leave_the_session_as_it_was() {
     run_in(&mut session(), &non_empty.replace("DROP DATABASE d", "DROP DATABASE d CASCADE"))
         .expect("with all in it");
 }
+
+#[test]
+fn a_java_class_that_is_known_gets_a_name() {
+    const CLASS: &str = "com.github.nexmark.flink.udf.CountChar";
+    let (mut session, create) = (session(), format!("CREATE FUNCTION count_char AS '{CLASS}';"));
+    let refused =
+        |session: &mut Session, text: &str| run_in(session, text).unwrap_err().message.to_lowercase();
+    let query = "EXPLAIN SELECT count_char(k, 'c') FROM t;";
+    assert!(refused(&mut session, query).contains("count_char"));
+    run_in(&mut session, &format!("{create}{query}")).expect("the function is there");
+    assert_eq!(refused(&mut session, &create), "a function 'count_char' is there already");
+    let again = create.replace("FUNCTION", "FUNCTION IF NOT EXISTS");
+    run_in(&mut session, &format!("{again}DROP FUNCTION count_char;")).expect("both are fine");
+    assert!(refused(&mut session, query).contains("count_char"));
+    assert_eq!(refused(&mut session, "DROP FUNCTION count_char;"), "there is no user function 'count_char'");
+    let unknown = refused(&mut session, "CREATE FUNCTION f AS 'com.example.Mine';");
+    assert_eq!(unknown, "create function can't run 'com.example.mine'");
+    let built_in = refused(&mut session, &format!("CREATE FUNCTION initcap AS '{CLASS}';"));
+    assert_eq!(built_in, "a function 'initcap' is there already");
+}
+
+#[test]
+fn datetime_may_stand_behind_a_point() {
+    let text = "CREATE TABLE d (`dateTime` INT, r ROW<`dateTime` INT>) WITH ('connector' = 'datagen'); \
+        CREATE VIEW v AS SELECT x.dateTime, r.dateTime AS inner_time FROM d AS x; DESCRIBE v;";
+    assert_eq!(shown(text), ["dateTime|INT|true|||", "inner_time|INT|true|||"]);
+    let (_, errors) = parse_script("SELECT dateTime FROM d;");
+    assert!(!errors.is_empty(), "it stays reserved elsewhere");
+}

@@ -21,6 +21,8 @@ pub const CUT_FILE: Connector = Connector {
     formatted: true,
     metadata: &[],
     sink_takes_changes: false,
+    sink_skips_update_before: false,
+    finds_fields_by_name: false,
     upserts: false,
     bounded: |_| true,
     check: |_| Ok(()),

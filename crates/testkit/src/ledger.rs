@@ -27,6 +27,8 @@ pub const LEDGER: Connector = Connector {
     formatted: false,
     metadata: &[],
     sink_takes_changes: true,
+    sink_skips_update_before: false,
+    finds_fields_by_name: false,
     upserts: false,
     bounded: |_| true,
     check: |_| Ok(()),

@@ -21,6 +21,7 @@ mod decode;
 mod encode;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 pub use check::is_key;
 pub use decode::decode;

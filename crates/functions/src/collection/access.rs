@@ -6,8 +6,8 @@ use crate::lane::{I32, I64, Reader, as_datum, map_rows, row_count};
 use crate::operators::equality::encode;
 use crate::types::can_implicitly_cast;
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, MapArray, UInt32Array, make_array};
-use arrow_buffer::NullBuffer;
+use arrow_array::{Array, ArrayRef, BooleanArray, MapArray, UInt32Array};
+use arrow_select::nullif::nullif;
 use arrow_select::take::take;
 use std::ops::Range;
 use tidemill_plan::{BindCall, BoundScalar, Datum, EvalContext, FunctionRegistry};
@@ -162,15 +162,16 @@ fn field(call: &BindCall<'_>) -> Result<Option<BoundScalar>> {
     Ok(Some(BoundScalar {
         arg_types,
         return_type: field.data_type.clone(),
+        // The number is looked at in each call, for it is another one when a source leaves fields out.
         kernel: Closure::total(&kind, move |args: &[Datum], _: &EvalContext<'_>| {
+            let number = literal_integer(args[1].array()).and_then(|number| usize::try_from(number).ok());
             let row = args[0].array().as_struct();
-            let column = row.column(number).clone();
-            let Some(nulls) = row.nulls().filter(|nulls| nulls.null_count() > 0) else {
-                return Ok(as_datum(&args[..1], column));
+            let column = row.column(number.expect("the number of a field is a literal"));
+            let field = match row.nulls().filter(|nulls| nulls.null_count() > 0) {
+                None => column.clone(),
+                Some(nulls) => nullif(column, &BooleanArray::new(!nulls.inner(), None)).expect("one length"),
             };
-            let nulls = NullBuffer::union(Some(nulls), column.nulls());
-            let data = column.to_data().into_builder().nulls(nulls).build();
-            Ok(as_datum(&args[..1], make_array(data.expect("NULLs fit any column"))))
+            Ok(as_datum(&args[..1], field))
         }),
     }))
 }

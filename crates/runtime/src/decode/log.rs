@@ -340,6 +340,7 @@ mod tests {
             physical: Schema::new(vec![Field::new("k", DataType::string()), Field::new("v", long())]),
             wanted: vec![0, 1],
             metadata: vec![("offset".into(), long())],
+            narrows_rows: false,
             partition_by: Vec::new(),
             primary_key,
             bounded: true,

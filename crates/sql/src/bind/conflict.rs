@@ -102,7 +102,15 @@ impl Binder<'_> {
         let same_key = node.upsert_key.as_ref().is_some_and(|key| {
             key.len() == primary_key.len() && key.iter().all(|column| primary_key.contains(column))
         });
-        if !node.changelog.update_before || !same_key || !self.replaces_by_key(rows.node) {
+        if same_key && self.replaces_by_key(rows.node) {
+            self.drop_update_before(rows);
+        }
+    }
+
+    /// Leaves out `-U`.
+    pub(super) fn drop_update_before(&mut self, rows: &mut Relation) {
+        let node = &self.plan.nodes[rows.node];
+        if !node.changelog.update_before {
             return;
         }
         let changelog = ChangelogMode { update_before: false, ..node.changelog };

@@ -236,6 +236,9 @@ impl Binder<'_> {
             .filter(|i| !columns[*i].data_type.nullable && rows.columns[*i].field.data_type.nullable)
             .collect();
         self.settle_conflicts(insert, &storage, &mut rows, &primary_key)?;
+        if storage.connector.sink_skips_update_before {
+            self.drop_update_before(&mut rows);
+        }
         let exchange = if storage.connector.single_task_sink { Exchange::Single } else { Exchange::Forward };
         for (column, declared) in rows.columns.iter_mut().zip(columns) {
             let is_metadata = matches!(declared.kind, ColumnKind::Metadata { .. });

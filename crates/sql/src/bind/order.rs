@@ -135,7 +135,8 @@ impl Binder<'_> {
         let ranks = RankPlan { keys: Vec::new(), order, start, end, end_column: None, rank: false };
         let changelog = if batch { ChangelogMode::APPEND } else { ChangelogMode::RETRACT };
         let ttl_ms = self.session.settings.duration_ms("table.exec.state.ttl");
-        let plan = TopNPlan { ranks, retract, final_only: batch, inserts_only: false, ttl_ms };
+        let plan =
+            TopNPlan { ranks, retract, final_only: batch, inserts_only: false, update_before: true, ttl_ms };
         self.push_single(Operator::TopN(plan), relation, changelog)
     }
 

@@ -324,7 +324,14 @@ impl Binder<'_> {
             return Ok(self.all_ranks(ranked, retract));
         }
         if batch {
-            let plan = TopNPlan { ranks, retract, final_only: true, inserts_only: false, ttl_ms: 0 };
+            let plan = TopNPlan {
+                ranks,
+                retract,
+                final_only: true,
+                inserts_only: false,
+                update_before: true,
+                ttl_ms: 0,
+            };
             return Ok((Operator::TopN(plan), NodeTraits::append()));
         }
         if let Some((window_end, kind, zone)) = self.ranked_window(ranked) {
@@ -346,8 +353,14 @@ impl Binder<'_> {
             Some((time, sort)) if first_only && !retract => {
                 let keep_last = sort.descending;
                 let keys = ranks.keys.clone();
-                let plan =
-                    DeduplicatePlan { keys: ranks.keys, time_column: sort.column, time, keep_last, ttl_ms };
+                let plan = DeduplicatePlan {
+                    keys: ranks.keys,
+                    time_column: sort.column,
+                    time,
+                    keep_last,
+                    update_before: true,
+                    ttl_ms,
+                };
                 let update = ChangelogMode { update: true, update_before: true, delete: false };
                 let changelog = if keep_last { update } else { ChangelogMode::APPEND };
                 Ok((Operator::Deduplicate(plan), NodeTraits { changelog, upsert_key: Some(keys) }))
@@ -357,7 +370,8 @@ impl Binder<'_> {
                 let last = matches!(ranks.order.as_slice(), [sort] if sort.descending);
                 let inserts_only = first_only && !retract && !mini_batch && !last;
                 let upsert_key = (first_only && !inserts_only).then(|| ranks.keys.clone());
-                let plan = TopNPlan { ranks, retract, final_only: false, inserts_only, ttl_ms };
+                let plan =
+                    TopNPlan { ranks, retract, final_only: false, inserts_only, update_before: true, ttl_ms };
                 let changelog = if inserts_only { ChangelogMode::APPEND } else { ChangelogMode::RETRACT };
                 Ok((Operator::TopN(plan), NodeTraits { changelog, upsert_key }))
             }
@@ -378,7 +392,14 @@ impl Binder<'_> {
             }
             Err(refusal) => {
                 ranked.refusal = Some(refusal);
-                let plan = TopNPlan { ranks, retract, final_only: false, inserts_only: false, ttl_ms: 0 };
+                let plan = TopNPlan {
+                    ranks,
+                    retract,
+                    final_only: false,
+                    inserts_only: false,
+                    update_before: true,
+                    ttl_ms: 0,
+                };
                 (Operator::TopN(plan), NodeTraits { changelog: ChangelogMode::RETRACT, upsert_key: None })
             }
         }

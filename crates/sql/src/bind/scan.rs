@@ -11,7 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use std::sync::Arc;
 use tidemill_connector::{COMMON_OPTIONS, Connector, KEY_FORMAT, RecordFields, TableRequest, VALUE_FORMAT};
-use tidemill_format::{DecodeRequest, Format};
+use tidemill_format::{DecodeRequest, Format, finds_fields_by_name};
 use tidemill_plan::{CastMode, ChangelogMode, Exchange, Expr, Input, Operator, SourcePlan};
 use tidemill_types::{DataType, Field, OptionKind, OptionSpec, Options, Schema, SystemDisk, TypeKind};
 
@@ -77,6 +77,14 @@ impl Storage {
         );
         Err(Diagnostic::new(span, message)
             .with_hint("add PRIMARY KEY (column, …) NOT ENFORCED: those columns are the records' key"))
+    }
+
+    /// Whether ROW columns can be read with fewer fields.
+    fn narrows_rows(&self) -> bool {
+        match self.format {
+            Some(format) => self.key_format.is_none() && finds_fields_by_name(format.name),
+            None => self.connector.finds_fields_by_name,
+        }
     }
 
     /// The format's options without its prefix.
@@ -173,6 +181,7 @@ impl Binder<'_> {
             physical,
             wanted,
             metadata,
+            narrows_rows: storage.narrows_rows(),
             partition_by: table.partition_by.clone(),
             primary_key,
             bounded: (storage.connector.bounded)(&storage.options),

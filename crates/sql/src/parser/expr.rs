@@ -88,7 +88,7 @@ impl Parser<'_> {
                 ExprKind::Index { base, index }
             } else if self.at_symbol(Symbol::Dot) {
                 self.advance();
-                let field = self.ident("a field name behind the point")?;
+                let field = self.ident_behind_point("a field name behind the point")?;
                 ExprKind::Field { base, field }
             } else {
                 break;

@@ -83,16 +83,4 @@ impl Session {
         self.catalog.drop_catalog(name);
         Ok(())
     }
-
-    /// There are only built-in functions, which stay.
-    fn drop_function(&self, drop: &Drop) -> Bound<()> {
-        match drop.if_exists {
-            true => Ok(()),
-            false => {
-                let name = &drop.name.last().value;
-                Err(Diagnostic::new(drop.name.span(), format!("there is no user function '{name}'"))
-                    .with_hint("built-in functions can't be dropped; IF EXISTS makes this no error"))
-            }
-        }
-    }
 }

@@ -3,25 +3,29 @@
 //! Invariant: what it reads was written by this format's encoder; anything else is a bug or a damaged
 //! checkpoint that its checksum should have caught, so it panics.
 
-use super::encode::{ESCAPED, NONE};
+use super::encode::NONE;
+use super::texts::Texts;
 use crate::arrow_type::{arrow_type, element_field, is_wide};
 use crate::map::map_array;
 use crate::{DataType, TypeKind};
-use arrow_array::builder::{BinaryViewBuilder, BooleanBuilder};
+use arrow_array::builder::BooleanBuilder;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, ListArray, NullArray, PrimitiveArray, StructArray};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType as Arrow, Fields, TimeUnit};
 use std::sync::Arc;
 
-/// The columns of these keys.
+/// The columns of these keys, one after another.
 pub fn decode<'a>(types: &[DataType], keys: impl IntoIterator<Item = &'a [u8]>) -> Vec<ArrayRef> {
-    let mut columns: Vec<Decoder> = types.iter().map(Decoder::new).collect();
-    for mut key in keys {
-        columns.iter_mut().for_each(|column| column.read(&mut key));
-        assert!(key.is_empty(), "a key holds its columns and no more");
-    }
-    columns.into_iter().map(Decoder::finish).collect()
+    let mut rest: Vec<&[u8]> = keys.into_iter().collect();
+    let columns = types.iter().map(|data_type| {
+        let mut column = Decoder::new(data_type);
+        column.read_all(&mut rest);
+        column.finish()
+    });
+    let columns = columns.collect();
+    assert!(rest.iter().all(|rest| rest.is_empty()), "a key holds its columns and no more");
+    columns
 }
 
 /// Gathers one column.
@@ -30,7 +34,6 @@ struct Decoder {
     values: Values,
     nulls: NullBufferBuilder,
     len: usize,
-    scratch: Vec<u8>,
 }
 
 enum Values {
@@ -43,7 +46,7 @@ enum Values {
     I128(Vec<i128>),
     F32(Vec<f32>),
     F64(Vec<f64>),
-    View(BinaryViewBuilder),
+    View(Texts),
     List(Vec<i32>, Box<Decoder>),
     Map(Vec<i32>, Box<[Decoder; 2]>),
     Row(Vec<Decoder>),
@@ -70,7 +73,7 @@ impl Values {
             | TypeKind::Varchar(_)
             | TypeKind::Binary(_)
             | TypeKind::Varbinary(_)
-            | TypeKind::Variant => Values::View(BinaryViewBuilder::new()),
+            | TypeKind::Variant => Values::View(Texts::default()),
             TypeKind::Array(element) => Values::List(vec![0], Box::new(Decoder::new(element))),
             TypeKind::Map(key, value) => {
                 Values::Map(vec![0], Box::new([Decoder::new(key), Decoder::new(value)]))
@@ -99,19 +102,33 @@ fn take_list(bytes: &mut &[u8], mut element: impl FnMut(&mut &[u8])) {
     }
 }
 
-/// Unescapes a text up to its end.
-fn take_escaped(bytes: &mut &[u8], out: &mut Vec<u8>) {
-    out.clear();
-    loop {
-        let zero = bytes.iter().position(|&byte| byte == 0).expect("an encoded text has an end");
-        out.extend_from_slice(&bytes[..zero]);
-        let follower = bytes[zero + 1];
-        *bytes = &bytes[zero + 2..];
-        if follower != ESCAPED {
-            return;
-        }
-        out.push(0);
+/// Reads a mark and notes what it says.
+#[inline]
+fn take_is_null(bytes: &mut &[u8], nulls: &mut NullBufferBuilder) -> bool {
+    let null = take::<1>(bytes)[0] == NONE;
+    nulls.append(!null);
+    null
+}
+
+fn read_column<T: Default, const N: usize>(
+    rows: &mut [&[u8]],
+    nulls: &mut NullBufferBuilder,
+    values: &mut Vec<T>,
+    of: impl Fn([u8; N]) -> T,
+) {
+    values.reserve(rows.len());
+    for row in rows {
+        let null = take_is_null(row, nulls);
+        values.push(if null { T::default() } else { of(take(row)) });
     }
+}
+
+fn i32_of(bytes: [u8; 4]) -> i32 {
+    i32::from_be_bytes(bytes) ^ i32::MIN
+}
+
+fn i64_of(bytes: [u8; 8]) -> i64 {
+    i64::from_be_bytes(bytes) ^ i64::MIN
 }
 
 fn f64_of(ordered: u64) -> f64 {
@@ -129,8 +146,26 @@ impl Decoder {
             values: Values::new(&data_type.kind),
             nulls: NullBufferBuilder::new(0),
             len: 0,
-            scratch: Vec::new(),
         }
+    }
+
+    /// Reads the column of all rows, with loops of their own for the most common types.
+    fn read_all(&mut self, rows: &mut [&[u8]]) {
+        let nulls = &mut self.nulls;
+        match &mut self.values {
+            Values::I32(v) => read_column(rows, nulls, v, i32_of),
+            Values::I64(v) => read_column(rows, nulls, v, i64_of),
+            Values::View(v) => {
+                for row in rows.iter_mut() {
+                    match take_is_null(row, nulls) {
+                        true => v.push(&[]),
+                        false => v.take(row),
+                    }
+                }
+            }
+            _ => return rows.iter_mut().for_each(|row| self.read(row)),
+        }
+        self.len += rows.len();
     }
 
     fn read(&mut self, bytes: &mut &[u8]) {
@@ -144,15 +179,12 @@ impl Decoder {
             Values::Bool(v) => v.append_value(take::<1>(bytes)[0] != 0),
             Values::I8(v) => v.push((take::<1>(bytes)[0] ^ 0x80) as i8),
             Values::I16(v) => v.push(i16::from_be_bytes(take(bytes)) ^ i16::MIN),
-            Values::I32(v) => v.push(i32::from_be_bytes(take(bytes)) ^ i32::MIN),
-            Values::I64(v) => v.push(i64::from_be_bytes(take(bytes)) ^ i64::MIN),
+            Values::I32(v) => v.push(i32_of(take(bytes))),
+            Values::I64(v) => v.push(i64_of(take(bytes))),
             Values::I128(v) => v.push(i128::from_be_bytes(take(bytes)) ^ i128::MIN),
             Values::F32(v) => v.push(f32_of(u32::from_be_bytes(take(bytes)))),
             Values::F64(v) => v.push(f64_of(u64::from_be_bytes(take(bytes)))),
-            Values::View(v) => {
-                take_escaped(bytes, &mut self.scratch);
-                v.append_value(&self.scratch);
-            }
+            Values::View(v) => v.take(bytes),
             Values::List(offsets, elements) => {
                 take_list(bytes, |bytes| elements.read(bytes));
                 offsets.push(elements.len as i32);
@@ -178,7 +210,7 @@ impl Decoder {
             Values::I128(v) => v.push(0),
             Values::F32(v) => v.push(0.0),
             Values::F64(v) => v.push(0.0),
-            Values::View(v) => v.append_value([]),
+            Values::View(v) => v.push(&[]),
             Values::List(offsets, elements) => offsets.push(elements.len as i32),
             Values::Map(offsets, entries) => offsets.push(entries[0].len as i32),
             Values::Row(fields) => fields.iter_mut().for_each(Decoder::push_null),
@@ -201,7 +233,7 @@ impl Decoder {
             Values::I128(v) => primitive::<Decimal128Type>(v, nulls, &arrow),
             Values::F32(v) => primitive::<Float32Type>(v, nulls, &arrow),
             Values::F64(v) => primitive::<Float64Type>(v, nulls, &arrow),
-            Values::View(mut v) => view_column(v.finish(), nulls, &arrow),
+            Values::View(v) => view_column(v, nulls, &arrow),
             Values::List(offsets, elements) => {
                 let TypeKind::Array(element) = &self.data_type.kind else {
                     unreachable!("lists are made for arrays")
@@ -244,9 +276,8 @@ fn i64_column(values: Vec<i64>, nulls: Nulls, arrow: &Arrow) -> ArrayRef {
     }
 }
 
-fn view_column(values: arrow_array::BinaryViewArray, nulls: Nulls, arrow: &Arrow) -> ArrayRef {
-    let (views, buffers, _) = values.into_parts();
-    let bytes = arrow_array::BinaryViewArray::new(views, buffers, nulls);
+fn view_column(values: Texts, nulls: Nulls, arrow: &Arrow) -> ArrayRef {
+    let bytes = values.finish(nulls);
     match arrow {
         Arrow::Utf8View => Arc::new(bytes.to_string_view().expect("an encoded text is UTF-8")),
         _ => Arc::new(bytes),

@@ -317,13 +317,13 @@ impl Writer {
         self.at += bytes.len();
     }
 
-    fn escaped(&mut self, bytes: &[u8]) {
-        for (i, part) in bytes.split(|&byte| byte == 0).enumerate() {
-            if i > 0 {
-                self.raw(&[0, ESCAPED]);
-            }
-            self.raw(part);
+    fn escaped(&mut self, mut bytes: &[u8]) {
+        while let Some(zero) = memchr::memchr(0, bytes) {
+            self.raw(&bytes[..zero]);
+            self.raw(&[0, ESCAPED]);
+            bytes = &bytes[zero + 1..];
         }
+        self.raw(bytes);
         self.raw(&[0, 0]);
     }
 }
