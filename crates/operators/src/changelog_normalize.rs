@@ -81,7 +81,7 @@ impl Operator for ChangelogNormalize {
         }
         marks.for_each(|mark| self.changes.mark(mark.watermark));
         out.rows.absorbed += chunk.rows as u64;
-        self.changes.finish(&self.codec, false, out);
+        self.changes.finish(&self.codec, false, &[], out);
         Ok(())
     }
 

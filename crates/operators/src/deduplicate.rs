@@ -5,7 +5,8 @@
 //! - keep first by event time: the earliest row, when the watermark passes it; rows that the watermark has
 //!   passed are late, rows of a key that was given are dropped.
 //!
-//! State: for each key its row (keep last), or that it was given (keep first); rows that wait for the watermark.
+//! State: for each key its row (keep last), or that it was given (keep first); rows that wait for the watermark. Which
+//! keys wait for what time is derived: an entry whose row has become an earlier one is passed over.
 //! With a time to live a key is forgotten that long after its last change, and the next row is its first again.
 //! Input is inserts only: over an updating input the same query is a Top-1.
 
@@ -14,37 +15,98 @@ use crate::keys::Keys;
 use crate::stored_rows::{StoredChanges, whole_rows};
 use crate::window::time_values;
 use crate::{Operator, OperatorContext, Output};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use tidemill_plan::rank::DeduplicatePlan;
-use tidemill_state::{OrderedTable, SharedValue, StateTable};
-use tidemill_types::{Chunk, Result, RowKind, Schema, TimeAttribute, WATERMARK_NONE};
+use tidemill_state::{GroupTable, SharedValue, SlotCells, StateTable};
+use tidemill_types::key::{EncodedKeys, RowEncoder, hash};
+use tidemill_types::{CellKind, Cells, Chunk, Result, RowKind, Schema, TimeAttribute, WATERMARK_NONE};
+
+/// What is known of a key: nothing, its row (which was given or waits), or that its row was given.
+const NEW: i64 = 0;
+const KEPT: i64 = 1;
+const GIVEN: i64 = 2;
+/// So many lists of keys that waited are kept to be used again.
+const SPARE_MAX: usize = 16;
 
 /// The running deduplication.
 pub struct Deduplicate {
     plan: DeduplicatePlan,
     keys: Keys,
     codec: Keys,
-    /// For each key, behind the time of writing if there is a time to live: its time and row; nothing if the key was
-    /// given and only that counts.
-    table: OrderedTable,
+    table: GroupTable,
     next_sweep: i64,
     reached: SharedValue,
-    /// Rows that wait for the watermark by time; derived from the table.
-    waiting: BTreeSet<(i64, Box<[u8]>)>,
+    /// By time the keys of rows that wait for the watermark.
+    waiting: BTreeMap<i64, EncodedKeys>,
+    spare: Vec<EncodedKeys>,
     changes: StoredChanges,
+    slots: Vec<u32>,
+    /// Keys of the chunk that may hold nothing.
+    idle: Vec<u32>,
+}
+
+/// The cells of all keys.
+struct State<'a> {
+    times: &'a mut [i64],
+    known: &'a mut [i64],
+    rows: &'a mut [Option<Box<[u8]>>],
+    /// When each was written, with a time to live.
+    written: &'a mut [i64],
+}
+
+impl<'a> State<'a> {
+    fn of(values: &'a mut SlotCells) -> Self {
+        match values.cells.as_mut_slice() {
+            [Cells::I64(times), Cells::I64(known), Cells::Bytes(rows), Cells::I64(written)] => {
+                State { times, known, rows, written }
+            }
+            _ => unreachable!("the table was made with these cells"),
+        }
+    }
+
+    /// What is known of a key whose time to live is not over.
+    #[inline]
+    fn known(&self, slot: u32, ttl_ms: i64, now_ms: i64) -> i64 {
+        let live = ttl_ms == 0 || self.written[slot as usize].saturating_add(ttl_ms) > now_ms;
+        if live { self.known[slot as usize] } else { NEW }
+    }
+
+    #[inline]
+    fn set(&mut self, slot: u32, known: i64, time: i64, now_ms: i64) {
+        let slot = slot as usize;
+        (self.known[slot], self.times[slot], self.written[slot]) = (known, time, now_ms);
+    }
+
+    /// Keeps a row, in the place of the former one if it has that length.
+    #[inline]
+    fn keep(&mut self, slot: u32, row: &[u8]) {
+        match &mut self.rows[slot as usize] {
+            Some(kept) if kept.len() == row.len() => kept.copy_from_slice(row),
+            kept => *kept = Some(row.into()),
+        }
+    }
+
+    fn row(&self, slot: u32) -> &[u8] {
+        self.rows[slot as usize].as_deref().unwrap_or_default()
+    }
 }
 
 impl Deduplicate {
     /// The operator of a plan node.
     pub fn new(plan: &DeduplicatePlan, input: &Schema, job: &JobInfo) -> Self {
+        let cells = [CellKind::I64, CellKind::I64, CellKind::Bytes, CellKind::I64];
         Deduplicate {
             keys: Keys::new(&plan.keys, input),
             codec: whole_rows(input),
-            table: OrderedTable::new(job.key_groups),
+            // What is not written does not live longer, so the time to live is seen to here.
+            table: GroupTable::new(&cells, 0, 0, job.key_groups),
             next_sweep: i64::MIN,
             reached: SharedValue::new(WATERMARK_NONE),
-            waiting: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            spare: Vec::new(),
             changes: StoredChanges::new(plan.update_before),
+            slots: Vec::new(),
+            idle: Vec::new(),
             plan: plan.clone(),
         }
     }
@@ -53,67 +115,93 @@ impl Deduplicate {
         self.plan.time == TimeAttribute::Rowtime
     }
 
-    /// Takes a row; `false` if it is late.
-    fn on_row(&mut self, row: usize, time: i64, watermark: i64, now_ms: i64) -> bool {
-        let ttl_ms = self.plan.ttl_ms;
-        let key = self.keys.encoded.key(row);
-        let bytes = self.codec.encoded.key(row);
-        let known = self.table.get(key, &[]).and_then(|value| live(value, ttl_ms, now_ms)).map(split);
-        match (self.plan.keep_last, self.plan.time) {
-            (true, time_kind) => {
-                let rowtime = time_kind == TimeAttribute::Rowtime;
-                match known.flatten() {
-                    None => self.changes.push(RowKind::Insert, bytes, 1),
-                    Some((old, _)) if rowtime && time < old => return true,
-                    Some((_, old)) if !rowtime && old == bytes => return true,
-                    Some((_, old)) => {
-                        self.changes.push(RowKind::UpdateBefore, old, 1);
-                        self.changes.push(RowKind::UpdateAfter, bytes, 1);
-                    }
-                }
-                self.table.insert(key, &[], &stamped(&joined(time, bytes), ttl_ms, now_ms));
+    /// Keeps the last row.
+    fn last(&mut self, row: usize, slot: u32, time: i64, encoder: &mut RowEncoder<'_>, now_ms: i64) {
+        let mut state = State::of(&mut self.table.values);
+        let bytes = encoder.row(row);
+        if state.known(slot, self.plan.ttl_ms, now_ms) == NEW {
+            self.changes.push_own(RowKind::Insert, row, 1);
+        } else {
+            let rowtime = self.plan.time == TimeAttribute::Rowtime;
+            let stays = if rowtime { time < state.times[slot as usize] } else { state.row(slot) == bytes };
+            if stays {
+                return;
             }
-            (false, TimeAttribute::Proctime) => {
-                if known.is_none() {
-                    self.changes.push(RowKind::Insert, bytes, 1);
-                    self.table.insert(key, &[], &stamped(&[], ttl_ms, now_ms));
-                }
-            }
-            (false, TimeAttribute::Rowtime) => {
-                if known == Some(None) {
-                    return true;
-                }
-                if time <= watermark {
-                    return false;
-                }
-                let old = known.flatten().map(|(old, _)| old);
-                if old.is_none_or(|old| time < old) {
-                    if let Some(old) = old {
-                        self.waiting.remove(&(old, key.into()));
-                    }
-                    self.waiting.insert((time, key.into()));
-                    self.table.insert(key, &[], &stamped(&joined(time, bytes), ttl_ms, now_ms));
-                }
-            }
+            self.changes.push(RowKind::UpdateBefore, state.row(slot), 1);
+            self.changes.push_own(RowKind::UpdateAfter, row, 1);
+        }
+        state.set(slot, KEPT, time, now_ms);
+        state.keep(slot, bytes);
+    }
+
+    /// Keeps the first row by processing time.
+    fn first_arrival(&mut self, row: usize, slot: u32, now_ms: i64) {
+        let mut state = State::of(&mut self.table.values);
+        if state.known(slot, self.plan.ttl_ms, now_ms) == NEW {
+            self.changes.push_own(RowKind::Insert, row, 1);
+            state.set(slot, GIVEN, 0, now_ms);
+        }
+    }
+
+    /// Keeps the first row by event time; `false` if it is late.
+    fn first(
+        &mut self,
+        row: usize,
+        slot: u32,
+        (time, watermark): (i64, i64),
+        encoder: &mut RowEncoder<'_>,
+        now_ms: i64,
+    ) -> bool {
+        let mut state = State::of(&mut self.table.values);
+        let known = state.known(slot, self.plan.ttl_ms, now_ms);
+        if known == GIVEN {
+            return true;
+        }
+        if time <= watermark {
+            self.idle.push(slot);
+            return false;
+        }
+        if known == NEW || time < state.times[slot as usize] {
+            state.set(slot, KEPT, time, now_ms);
+            state.keep(slot, encoder.row(row));
+            let spare = &mut self.spare;
+            let keys = self.waiting.entry(time).or_insert_with(|| spare.pop().unwrap_or_default());
+            keys.bytes.extend_from_slice(self.keys.encoded.key(row));
+            keys.ends.push(keys.bytes.len() as u32);
         }
         true
     }
 
     /// Gives the rows that the watermark has passed.
     fn advance(&mut self, watermark: i64, now_ms: i64) {
-        let ttl_ms = self.plan.ttl_ms;
-        while self.waiting.first().is_some_and(|(time, _)| *time <= watermark)
-            && let Some((_, key)) = self.waiting.pop_first()
-        {
-            self.table.load_one(&key);
-            if let Some((_, row)) =
-                self.table.get(&key, &[]).and_then(|value| split(unstamped(value, ttl_ms)))
-            {
-                self.changes.push(RowKind::Insert, row, 1);
+        while let Some(entry) = self.waiting.first_entry().filter(|entry| *entry.key() <= watermark) {
+            let (time, mut keys) = entry.remove_entry();
+            self.give(time, &keys, now_ms);
+            keys.bytes.clear();
+            keys.ends.clear();
+            if self.spare.len() < SPARE_MAX {
+                self.spare.push(keys);
             }
-            self.table.insert(&key, &[], &stamped(&[], ttl_ms, now_ms));
         }
         self.changes.mark(watermark);
+    }
+
+    /// Gives the rows of one time, in the order of their keys.
+    fn give(&mut self, time: i64, keys: &EncodedKeys, now_ms: i64) {
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        order.sort_unstable_by_key(|&at| keys.key(at));
+        let mut slots = Vec::with_capacity(keys.len());
+        let hashes: Vec<u64> = keys.iter().map(hash).collect();
+        self.table.resolve(keys, &hashes, now_ms, &mut slots);
+        let mut state = State::of(&mut self.table.values);
+        for at in order {
+            let slot = slots[at];
+            if state.known[slot as usize] == KEPT && state.times[slot as usize] == time {
+                self.changes.push(RowKind::Insert, state.row(slot), 1);
+                state.set(slot, GIVEN, 0, now_ms);
+                state.rows[slot as usize] = None;
+            }
+        }
     }
 
     /// Forgets keys whose time to live is over; needed only to get their memory back.
@@ -123,67 +211,61 @@ impl Deduplicate {
             return;
         }
         self.next_sweep = now_ms.saturating_add(ttl_ms / 2 + 1);
-        for key in self.table.keys() {
-            let value = self.table.get(&key, &[]).unwrap_or_default();
-            let waits = !self.plan.keep_last && split(unstamped(value, ttl_ms)).is_some();
-            if !waits && live(value, ttl_ms, now_ms).is_none() {
-                self.table.remove(&key, &[]);
-            }
-        }
+        let slots: Vec<u32> = self.table.slots().collect();
+        let state = State::of(&mut self.table.values);
+        let over = |slot: &u32| {
+            let waits = !self.plan.keep_last && state.known[*slot as usize] == KEPT;
+            !waits && state.known(*slot, ttl_ms, now_ms) == NEW
+        };
+        let over: Vec<u32> = slots.into_iter().filter(over).collect();
+        over.into_iter().for_each(|slot| self.table.remove(slot));
     }
 
     fn on_rows(&mut self, chunk: &Chunk, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
         self.sweep(ctx.now_ms);
         let mut watermark = self.reached.get().max(ctx.watermark);
         self.keys.encode(chunk);
-        self.codec.encode(chunk);
-        self.table.load(&self.keys.encoded);
+        let mut slots = std::mem::take(&mut self.slots);
+        self.table.resolve(&self.keys.encoded, &self.keys.hashes, ctx.now_ms, &mut slots);
+        let mut encoder = RowEncoder::new(&chunk.columns);
         let times = if self.rowtime() { time_values(chunk, self.plan.time_column)? } else { &[] };
         let mut late = Vec::new();
         let mut marks = chunk.marks.iter().peekable();
-        for row in 0..chunk.rows {
+        for (row, &slot) in slots.iter().enumerate() {
             while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
                 watermark = watermark.max(mark.watermark);
                 self.advance(mark.watermark, ctx.now_ms);
             }
             let time = times.get(row).copied().unwrap_or(0);
-            if !self.on_row(row, time, watermark, ctx.now_ms) {
-                late.push(row as u32);
+            match (self.plan.keep_last, self.plan.time) {
+                (true, _) => self.last(row, slot, time, &mut encoder, ctx.now_ms),
+                (false, TimeAttribute::Proctime) => self.first_arrival(row, slot, ctx.now_ms),
+                (false, TimeAttribute::Rowtime) => {
+                    if !self.first(row, slot, (time, watermark), &mut encoder, ctx.now_ms) {
+                        late.push(row as u32);
+                    }
+                }
             }
         }
         out.rows.absorbed += (chunk.rows - late.len()) as u64;
         out.late(chunk, &late);
+        self.slots = slots;
+        self.drop_idle();
         Ok(())
     }
-}
 
-/// A value behind the time of writing, if there is a time to live.
-fn stamped(value: &[u8], ttl_ms: i64, now_ms: i64) -> Vec<u8> {
-    match ttl_ms {
-        0 => value.to_vec(),
-        _ => [&now_ms.to_be_bytes()[..], value].concat(),
+    /// Gives up the keys of late rows of which nothing is known.
+    fn drop_idle(&mut self) {
+        let mut idle = std::mem::take(&mut self.idle);
+        idle.sort_unstable();
+        idle.dedup();
+        for slot in idle.drain(..) {
+            if State::of(&mut self.table.values).known[slot as usize] == NEW {
+                self.table.remove(slot);
+            }
+        }
+        self.idle = idle;
     }
-}
-
-fn unstamped(value: &[u8], ttl_ms: i64) -> &[u8] {
-    if ttl_ms == 0 { value } else { &value[8..] }
-}
-
-/// The value if its time to live is not over.
-fn live(value: &[u8], ttl_ms: i64, now_ms: i64) -> Option<&[u8]> {
-    let Some((written, rest)) = value.split_first_chunk::<8>().filter(|_| ttl_ms > 0) else {
-        return Some(value);
-    };
-    (i64::from_be_bytes(*written).saturating_add(ttl_ms) > now_ms).then_some(rest)
-}
-
-fn joined(time: i64, row: &[u8]) -> Vec<u8> {
-    [&time.to_be_bytes()[..], row].concat()
-}
-
-fn split(value: &[u8]) -> Option<(i64, &[u8])> {
-    let (time, row) = value.split_first_chunk::<8>()?;
-    Some((i64::from_be_bytes(*time), row))
 }
 
 impl Operator for Deduplicate {
@@ -203,7 +285,7 @@ impl Operator for Deduplicate {
         if let Some(mark) = chunk.marks.last() {
             self.reached.raise(mark);
         }
-        self.changes.finish(&self.codec, false, out);
+        self.changes.finish(&self.codec, false, &chunk.columns, out);
         Ok(())
     }
 
@@ -214,9 +296,15 @@ impl Operator for Deduplicate {
     fn on_restored(&mut self) -> Result<()> {
         self.waiting.clear();
         if self.rowtime() && !self.plan.keep_last {
-            let (waiting, ttl_ms) = (&mut self.waiting, self.plan.ttl_ms);
-            self.table.for_each(|key, _, value| {
-                waiting.extend(split(unstamped(value, ttl_ms)).map(|(time, _)| (time, key.into())));
+            let waiting = &mut self.waiting;
+            self.table.for_each(|key, values, slot| {
+                if let [Cells::I64(times), Cells::I64(known), ..] = values.cells.as_slice()
+                    && known[slot as usize] == KEPT
+                {
+                    let keys: &mut EncodedKeys = waiting.entry(times[slot as usize]).or_default();
+                    keys.bytes.extend_from_slice(key);
+                    keys.ends.push(keys.bytes.len() as u32);
+                }
             });
         }
         Ok(())

@@ -38,6 +38,21 @@ impl RankedRows {
         sort_key.extend_from_slice(&arrival.to_be_bytes());
     }
 
+    /// Whether a row of this order, without the number of its arrival, ranks behind `end` rows. Of equal rows the
+    /// latest ranks last, or first with `latest_first`.
+    #[inline]
+    pub(crate) fn ranks_behind(
+        &self,
+        (hash, key): (u64, &[u8]),
+        order: &[u8],
+        end: u64,
+        latest_first: bool,
+    ) -> bool {
+        let Some((rows, last)) = self.table.last_of(hash, key) else { return end == 0 };
+        let last = &last[..last.len() - 8];
+        rows as u64 >= end && (last < order || (last == order && !latest_first))
+    }
+
     pub(crate) fn size(&self, key: &[u8]) -> u64 {
         self.table.rows_of(key) as u64
     }

@@ -140,7 +140,7 @@ impl Operator for SinkMaterialize {
             _ => self.on_rows(&chunk, ctx.now_ms, out),
         };
         chunk.marks.last().into_iter().for_each(|watermark| changes.mark(watermark));
-        changes.finish(&self.rows, false, out);
+        changes.finish(&self.rows, false, &[], out);
         Ok(())
     }
 

@@ -95,7 +95,7 @@ impl Operator for TimeSort {
         if let Some(mark) = chunk.marks.last() {
             self.reached.raise(mark);
         }
-        self.changes.finish(&self.codec, false, out);
+        self.changes.finish(&self.codec, false, &[], out);
         Ok(())
     }
 

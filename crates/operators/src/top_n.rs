@@ -18,6 +18,7 @@ use arrow_array::types::{Int16Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef};
 use tidemill_plan::rank::{RankEnd, TopNPlan};
 use tidemill_state::{OrderedTable, StateTable};
+use tidemill_types::key::RowEncoder;
 use tidemill_types::{Chunk, Error, Result, RowKind, Schema, TypeKind, WATERMARK_MAX};
 
 /// Rows in one chunk of final results.
@@ -78,20 +79,17 @@ impl TopN {
         end
     }
 
-    fn insert(&mut self, row: usize, end: u64, now_ms: i64) {
+    fn insert(&mut self, row: usize, end: u64, encoder: &mut RowEncoder<'_>, now_ms: i64) {
         let all = self.keeps_all();
         let key = self.keys.encoded.key(row);
-        let bytes = self.codec.encoded.key(row);
+        let full = if self.end_column.is_some() { end.min(GATHERED_ROWS) } else { end };
+        if !all && self.rows.ranks_behind((self.keys.hashes[row], key), &self.sort_key, full, false) {
+            return;
+        }
+        let bytes = encoder.row(row);
         self.rows.number(&mut self.sort_key, false);
         if self.plan.final_only {
             return self.rows.insert(key, &self.sort_key, bytes, now_ms);
-        }
-        let full = if self.end_column.is_some() { end.min(GATHERED_ROWS) } else { end };
-        if !all && self.rows.size(key) >= full {
-            let last = self.rows.last(key);
-            if end == 0 || last.is_some_and(|(last, _)| last < self.sort_key.as_slice()) {
-                return;
-            }
         }
         let (start, ranked) = (self.plan.ranks.start, self.plan.ranks.rank);
         if !all && !ranked && start == 1 {
@@ -101,7 +99,7 @@ impl TopN {
             {
                 self.changes.push(RowKind::Delete, last, end);
             }
-            self.changes.push(RowKind::Insert, bytes, 0);
+            self.changes.push_own(RowKind::Insert, row, 0);
         } else {
             let place = self.rows.place(key, &self.sort_key, end);
             if place < end {
@@ -121,9 +119,9 @@ impl TopN {
     }
 
     /// Whether the row was there.
-    fn delete(&mut self, row: usize, end: u64) -> bool {
+    fn delete(&mut self, row: usize, end: u64, encoder: &mut RowEncoder<'_>) -> bool {
         let key = self.keys.encoded.key(row);
-        let bytes = self.codec.encoded.key(row);
+        let bytes = encoder.row(row);
         let Some(sort_key) = self.rows.find(key, &self.sort_key, bytes) else { return false };
         let (start, ranked) = (self.plan.ranks.start, self.plan.ranks.rank);
         if !self.plan.final_only {
@@ -147,10 +145,10 @@ impl TopN {
             self.ends.remove(&key, &[]);
         }
         self.keys.encode(chunk);
-        self.codec.encode(chunk);
         self.order.encode(chunk, &self.input);
         self.rows.table.load(&self.keys.encoded);
         self.ends.load(&self.keys.encoded);
+        let mut encoder = RowEncoder::new(&chunk.columns);
         let mut marks = chunk.marks.iter().peekable();
         for row in 0..chunk.rows {
             while let Some(mark) = marks.next_if(|mark| mark.row as usize <= row) {
@@ -164,10 +162,10 @@ impl TopN {
             let end = self.end_of(chunk, row);
             let kept = match chunk.kind(row).adds() {
                 true => {
-                    self.insert(row, end, now_ms);
+                    self.insert(row, end, &mut encoder, now_ms);
                     true
                 }
-                false => self.delete(row, end),
+                false => self.delete(row, end, &mut encoder),
             };
             out.rows.absorbed += u64::from(kept);
             out.rows.bad += u64::from(!kept);
@@ -187,7 +185,7 @@ impl TopN {
                     changes.push(RowKind::Insert, row, rank);
                     held += 1;
                     if held == FINAL_ROWS {
-                        changes.finish(&self.codec, ranks.rank, out);
+                        changes.finish(&self.codec, ranks.rank, &[], out);
                         held = 0;
                     }
                 }
@@ -307,7 +305,7 @@ impl Operator for TopN {
             }
             self.changes.mark(mark.watermark);
         }
-        self.changes.finish(&self.codec, self.plan.ranks.rank, out);
+        self.changes.finish(&self.codec, self.plan.ranks.rank, &chunk.columns, out);
         Ok(())
     }
 

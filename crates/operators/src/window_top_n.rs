@@ -13,6 +13,7 @@ use crate::{Operator, OperatorContext, Output};
 use std::collections::BTreeSet;
 use tidemill_plan::rank::WindowTopNPlan;
 use tidemill_state::{SharedValue, StateTable};
+use tidemill_types::key::RowEncoder;
 use tidemill_types::{Chunk, Result, RowKind, Schema, TimeAttribute, WATERMARK_NONE};
 
 /// The running Top-N.
@@ -67,10 +68,10 @@ impl WindowTopN {
 
     fn on_rows(&mut self, chunk: &Chunk, mut watermark: i64, out: &mut Output) -> Result<()> {
         self.keys.encode(chunk);
-        self.codec.encode(chunk);
         self.order.encode(chunk, &self.input);
         self.rows.table.load(&self.keys.encoded);
         let ends = time_values(chunk, self.plan.window_end)?;
+        let mut encoder = RowEncoder::new(&chunk.columns);
         let (mut late, mut sort_key) = (Vec::new(), Vec::new());
         let mut marks = chunk.marks.iter().peekable();
         for (row, &end) in ends.iter().enumerate() {
@@ -84,11 +85,15 @@ impl WindowTopN {
             let key = self.keys.encoded.key(row);
             sort_key.clear();
             self.order.write(row, &mut sort_key);
+            let (hash, end_rank) = (self.keys.hashes[row], self.plan.ranks.end);
+            if self.rows.ranks_behind((hash, key), &sort_key, end_rank, self.plan.latest_first) {
+                continue;
+            }
             self.rows.number(&mut sort_key, self.plan.latest_first);
             if self.rows.size(key) == 0 {
                 self.open.insert((end, key.into()));
             }
-            self.rows.insert(key, &sort_key, self.codec.encoded.key(row), 0);
+            self.rows.insert(key, &sort_key, encoder.row(row), 0);
             self.rows.trim(key, self.plan.ranks.end);
         }
         out.rows.absorbed += (chunk.rows - late.len()) as u64;
@@ -128,14 +133,14 @@ impl Operator for WindowTopN {
         if let Some(mark) = chunk.marks.last() {
             self.reached.raise(mark);
         }
-        self.changes.finish(&self.codec, self.plan.ranks.rank, out);
+        self.changes.finish(&self.codec, self.plan.ranks.rank, &[], out);
         Ok(())
     }
 
     fn on_time(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<()> {
         if self.proctime() {
             self.fire_until(ctx.now_ms - 1);
-            self.changes.finish(&self.codec, self.plan.ranks.rank, out);
+            self.changes.finish(&self.codec, self.plan.ranks.rank, &[], out);
         }
         Ok(())
     }

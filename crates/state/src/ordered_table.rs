@@ -184,6 +184,13 @@ impl OrderedTable {
         taken.into_iter().map(|(sort_key, row)| (sort_key, row.bytes)).collect()
     }
 
+    /// How many rows a loaded key has, with the last sort key; `hash` is that of the key.
+    #[inline]
+    pub fn last_of(&self, hash: u64, key: &[u8]) -> Option<(usize, &[u8])> {
+        let rows = &self.rows[self.keys.find(hash, key)? as usize];
+        rows.iter().next_back().map(|(last, _)| (rows.len(), last))
+    }
+
     /// How many rows a key has.
     pub fn rows_of(&self, key: &[u8]) -> usize {
         self.of_key(key).map_or(0, Rows::len)

@@ -25,6 +25,7 @@ mod texts;
 
 pub use check::is_key;
 pub use decode::decode;
+pub use encode::RowEncoder;
 
 use crate::DataType;
 use arrow_array::{Array, ArrayRef};

@@ -10,10 +10,10 @@ use crate::sections::{Chosen, GONE, Sections};
 use crate::snapshot::{Reader, Section, write_prefixed};
 use crate::spill::{Back, in_use};
 use crate::tracking::{CHANGED, Tracking, UNSAVED};
-use crate::{MemoryBudget, SnapshotRows, StateTable};
+use crate::{MemoryBudget, SlotCells, SnapshotRows, StateTable};
 use std::ops::Range;
-use tidemill_types::Result;
 use tidemill_types::key::{EncodedKeys, hash, key_group};
+use tidemill_types::{CellKind, Result};
 
 const SALT: u64 = 0x6772_6f75_7000_0001;
 
@@ -53,6 +53,25 @@ impl GroupTable {
                 out.extend_from_slice(row);
             }
         });
+    }
+
+    /// Shows all groups, in memory or not: key, cells and slot.
+    pub fn for_each(&self, mut seen: impl FnMut(&[u8], &SlotCells, u32)) {
+        self.slots().for_each(|slot| seen(self.key(slot), &self.values, slot));
+        let kinds: Vec<CellKind> = self.values.cells.iter().map(|cells| cells.kind()).collect();
+        let mut one = SlotCells::new(&kinds, self.values.sets.len());
+        one.grow(1);
+        self.spill.see(
+            |_| true,
+            |_, key, payload, _| {
+                one.clear(&[0]);
+                // Mark and last change stand before the values.
+                let values = payload.get(9..).unwrap_or_default();
+                if one.read(0, &mut Reader::new(values)).is_ok() {
+                    seen(key, &one, 0);
+                }
+            },
+        );
     }
 
     /// Whether a row, from its last change on, expired.

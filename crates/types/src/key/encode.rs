@@ -7,7 +7,7 @@ use super::EncodedKeys;
 use crate::map::map_keys;
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, BooleanArray};
+use arrow_array::{Array, ArrayRef, BooleanArray};
 use arrow_buffer::{Buffer, NullBuffer};
 use arrow_data::ByteView;
 use arrow_schema::{DataType as Arrow, IntervalUnit, TimeUnit};
@@ -183,6 +183,27 @@ fn ordered_f32(value: f32) -> u32 {
     let value = if value.is_nan() { f32::from_bits(0x7FC0_0000) } else { value + 0.0 };
     let bits = value.to_bits();
     if bits >> 31 == 0 { bits ^ (1 << 31) } else { !bits }
+}
+
+/// Columns taken apart, to encode single rows.
+pub struct RowEncoder<'a> {
+    columns: Vec<Column<'a>>,
+    writer: Writer,
+}
+
+impl<'a> RowEncoder<'a> {
+    /// The columns of a chunk.
+    pub fn new(columns: &'a [ArrayRef]) -> Self {
+        let columns = columns.iter().map(|column| Column::of(column.as_ref())).collect();
+        RowEncoder { columns, writer: Writer::default() }
+    }
+
+    /// The bytes of a row.
+    pub fn row(&mut self, row: usize) -> &[u8] {
+        self.writer.at = 0;
+        self.columns.iter().for_each(|column| column.write(row, &mut self.writer));
+        &self.writer.bytes[..self.writer.at]
+    }
 }
 
 /// Encodes the rows, with loops of their own for the most common keys.
