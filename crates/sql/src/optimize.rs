@@ -1,11 +1,12 @@
 //! Rules on the stream plan. Each keeps every result; they only save work.
 //!
 //! 1. Projections that follow each other become one.
-//! 2. Columns that nobody needs are not computed, and not even decoded.
-//! 3. The same for fields of ROW columns.
-//! 4. Nodes that reach no sink are dropped.
-//! 5. `-U` that would only be dropped is not made.
-//! 6. Aggregates that neither a table's log nor an aggregate of ordered rows depends on give net changes.
+//! 2. Equal parts become one.
+//! 3. Columns that nobody needs are not computed, and not even decoded.
+//! 4. The same for fields of ROW columns.
+//! 5. Nodes that reach no sink are dropped.
+//! 6. `-U` that would only be dropped is not made.
+//! 7. Aggregates that neither a table's log nor an aggregate of ordered rows depends on give net changes.
 
 mod joins;
 mod merge;
@@ -13,11 +14,14 @@ mod nested;
 mod net_changes;
 mod prune;
 mod ranked;
+mod shared;
 mod update_before;
 
 use tidemill_plan::StreamPlan;
 
 /// The same job with less work.
 pub(crate) fn optimize(plan: StreamPlan) -> StreamPlan {
-    net_changes::allow(update_before::spare(nested::narrow(prune::prune(&merge::merge_calcs(plan)))))
+    let plan = shared::share(merge::merge_calcs(plan));
+    let plan = nested::narrow(prune::prune(&plan));
+    net_changes::allow(update_before::spare(plan))
 }

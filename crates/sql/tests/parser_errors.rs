@@ -40,9 +40,9 @@ fn messages_and_hints() {
             Some("put it in back-ticks to use it as a name: `result`"),
         ),
         (
-            "SELECT p.dateTime FROM p",
-            "expected a name behind the point, found the reserved word `dateTime`",
-            Some("put it in back-ticks to use it as a name: `dateTime`"),
+            "SELECT p.value FROM p",
+            "expected a name behind the point, found the reserved word `value`",
+            Some("put it in back-ticks to use it as a name: `value`"),
         ),
         ("CREATE TABLE t (a INT,)", "expected a column name, found `)`", Some("remove the comma before it")),
         (
