@@ -1,7 +1,7 @@
 //! `filesystem`: tables in local files and folders, standard input and standard output.
 //!
 //! Source of the rules: Flink documentation, "FileSystem SQL Connector". Deliberately not here: object
-//! stores, bulk formats, compaction (files are few: they roll by size and age only).
+//! stores, compaction (files are few: they roll by size and age only).
 
 mod civil;
 mod commit;
@@ -22,6 +22,7 @@ mod sink;
 mod source;
 mod stdout;
 mod tail;
+mod whole;
 
 use options::*;
 use path::Location;
@@ -80,7 +81,9 @@ fn check(request: &TableRequest<'_>) -> Result<()> {
 }
 
 fn check_standard(request: &TableRequest<'_>) -> Result<()> {
+    let whole = whole::is_whole(request)?;
     let refused = [
+        (whole, "a format that has files of its own"),
         (!request.partition_by.is_empty(), "PARTITIONED BY"),
         (request.overwrite, "INSERT OVERWRITE"),
         (request.options.get(MONITOR_INTERVAL.key).is_some(), MONITOR_INTERVAL.key),

@@ -52,6 +52,7 @@ pub const DEBEZIUM: Format = Format {
     metadata: metadata::DEBEZIUM,
     decoder: Some(|request| decoder::open(request, &envelope::DEBEZIUM)),
     encoder: Some(|request| encoder::open(request, encoder::Wrapping::Debezium)),
+    files: None,
 };
 
 /// Canal's changes.
@@ -72,6 +73,7 @@ pub const CANAL: Format = Format {
     metadata: metadata::CANAL,
     decoder: Some(|request| decoder::open(request, &envelope::CANAL)),
     encoder: Some(|request| encoder::open(request, encoder::Wrapping::Canal)),
+    files: None,
 };
 
 /// Maxwell's changes.
@@ -83,6 +85,7 @@ pub const MAXWELL: Format = Format {
     metadata: metadata::MAXWELL,
     decoder: Some(|request| decoder::open(request, &envelope::MAXWELL)),
     encoder: Some(|request| encoder::open(request, encoder::Wrapping::Maxwell)),
+    files: None,
 };
 
 /// The changes of Oracle GoldenGate.
@@ -94,4 +97,5 @@ pub const OGG: Format = Format {
     metadata: metadata::OGG,
     decoder: Some(|request| decoder::open(request, &envelope::OGG)),
     encoder: Some(|request| encoder::open(request, encoder::Wrapping::Ogg)),
+    files: None,
 };

@@ -20,4 +20,5 @@ pub const FORMAT: Format = Format {
     metadata: &[],
     decoder: Some(decoder::open),
     encoder: Some(encoder::open),
+    files: None,
 };

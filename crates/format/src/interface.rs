@@ -2,6 +2,7 @@
 //!
 //! Invariant: a decoder accounts for every record: a row, a skip its own options ask for, or a [`Reject`].
 
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use tidemill_types::{ArrayRef, Blob, Chunk, DataType, OptionSpec, Options, Result, RowKind, Schema};
@@ -83,6 +84,58 @@ pub trait Encoder: Send {
     ) -> Result<()>;
 }
 
+/// A file that can be read at any place.
+pub trait FileBytes: Send + Sync {
+    /// How long it is.
+    fn size(&self) -> u64;
+
+    /// Fills the buffer with the bytes from `offset` on.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+}
+
+/// Rows of a file: the columns asked for, in the order asked for.
+#[derive(Debug)]
+pub struct FileRows {
+    /// The columns.
+    pub columns: Vec<ArrayRef>,
+    /// How many rows; never 0.
+    pub rows: usize,
+}
+
+/// Reads the rows of one file in order.
+pub trait FileReader: Send {
+    /// The next rows, at most some thousand; `None` at the end. A file that can't be read is an error.
+    fn next(&mut self) -> Result<Option<FileRows>>;
+}
+
+/// Writes one file.
+pub trait FileWriter: Send {
+    /// Takes rows and appends those bytes of the file to `out` that are settled.
+    fn write(&mut self, chunk: &Chunk, out: &mut Vec<u8>) -> Result<()>;
+
+    /// Appends the rest of the file. Nothing is written afterwards.
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<()>;
+
+    /// How many bytes of rows wait in memory.
+    fn waiting_bytes(&self) -> usize;
+}
+
+/// Opens a reader of a file behind its first `skip` rows.
+pub type OpenFileReader =
+    fn(&DecodeRequest<'_>, Arc<dyn FileBytes>, skip: u64) -> Result<Box<dyn FileReader>>;
+/// Opens a writer of a file.
+pub type OpenFileWriter = fn(&EncodeRequest<'_>) -> Result<Box<dyn FileWriter>>;
+
+/// How whole files of a format are read and written, which have a head or an end of their own.
+pub struct FileFormat {
+    /// Whether it has no records outside of files.
+    pub only: bool,
+    /// How a file is read.
+    pub reader: OpenFileReader,
+    /// How a file is written.
+    pub writer: OpenFileWriter,
+}
+
 /// Opens a reader; refuses options and types that the format can't carry.
 pub type OpenDecoder = fn(&DecodeRequest<'_>) -> Result<Box<dyn Decoder>>;
 /// Opens a writer; refuses options and types that the format can't carry.
@@ -106,4 +159,6 @@ pub struct Format {
     pub decoder: Option<OpenDecoder>,
     /// How a writer is opened; `None` if it can only be read.
     pub encoder: Option<OpenEncoder>,
+    /// How whole files are read and written, if that differs from one record after another.
+    pub files: Option<FileFormat>,
 }

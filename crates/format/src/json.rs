@@ -31,6 +31,7 @@ pub const FORMAT: Format = Format {
     metadata: &[],
     decoder: Some(open_decoder),
     encoder: Some(open_encoder),
+    files: None,
 };
 
 fn open_decoder(request: &DecodeRequest<'_>) -> Result<Box<dyn Decoder>> {

@@ -1,13 +1,16 @@
 //! Bytes to chunks and back, one file or folder for each format.
 //!
 //! Invariant: a decoder never loses a record in silence: what it can't read is a [`Reject`] with the exact
-//! byte range and the reason. Nothing here knows connectors or does I/O.
+//! byte range and the reason. Nothing here knows connectors. The only I/O is that of schemas: a schema registry is asked
+//! when a record needs it.
 
+pub mod avro;
 pub mod cdc;
 pub mod changelog_json;
 pub mod csv;
 pub mod display;
 pub mod json;
+pub mod parquet;
 pub mod raw;
 
 mod column;
@@ -21,15 +24,25 @@ mod typed;
 pub use changelog_json::RowWriter;
 pub use display::{write_changes, write_display};
 pub use interface::{
-    DecodeRequest, Decoded, Decoder, EncodeRequest, Encoder, Format, MetadataKey, OpenDecoder, OpenEncoder,
-    Reject,
+    DecodeRequest, Decoded, Decoder, EncodeRequest, Encoder, FileBytes, FileFormat, FileReader, FileRows,
+    FileWriter, Format, MetadataKey, OpenDecoder, OpenEncoder, OpenFileReader, OpenFileWriter, Reject,
 };
 
 use tidemill_types::Result;
 
 /// The formats there are.
-pub const FORMATS: &[&Format] =
-    &[&json::FORMAT, &csv::FORMAT, &raw::FORMAT, &cdc::DEBEZIUM, &cdc::CANAL, &cdc::MAXWELL, &cdc::OGG];
+pub const FORMATS: &[&Format] = &[
+    &json::FORMAT,
+    &csv::FORMAT,
+    &raw::FORMAT,
+    &avro::AVRO,
+    &avro::CONFLUENT,
+    &parquet::FORMAT,
+    &cdc::DEBEZIUM,
+    &cdc::CANAL,
+    &cdc::MAXWELL,
+    &cdc::OGG,
+];
 
 /// The format of this name, or an error that lists the near ones.
 pub fn format(name: &str) -> Result<&'static Format> {

@@ -145,6 +145,23 @@ fn write_with_point(out: &mut Vec<u8>, digits: &[u8], scale: i64) {
     out.extend_from_slice(&digits[whole..]);
 }
 
+/// An unscaled decimal at another scale, rounded half up; `None` if it then has more digits than `precision`.
+pub(crate) fn rescale(value: i128, from: u32, to: u32, precision: u8) -> Option<i128> {
+    let scaled = match from.cmp(&to) {
+        std::cmp::Ordering::Equal => value,
+        std::cmp::Ordering::Less => value.checked_mul(10i128.checked_pow(to - from)?)?,
+        std::cmp::Ordering::Greater => match 10i128.checked_pow(from - to) {
+            None => 0,
+            Some(unit) => {
+                let (whole, rest) = (value / unit, value % unit);
+                let up = rest.unsigned_abs() >= unit.unsigned_abs().div_ceil(2);
+                whole + if up { value.signum() } else { 0 }
+            }
+        },
+    };
+    (scaled.unsigned_abs() < 10u128.pow(u32::from(precision))).then_some(scaled)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

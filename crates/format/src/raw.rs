@@ -31,6 +31,7 @@ pub const FORMAT: Format = Format {
     metadata: &[],
     decoder: Some(open_decoder),
     encoder: Some(open_encoder),
+    files: None,
 };
 
 /// How text is turned into bytes.

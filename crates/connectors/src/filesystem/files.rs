@@ -9,7 +9,7 @@
 //!    taken over what it goes on from.
 //!
 //! Source of the rules: Flink's documentation of the connector: row formats (json, csv, raw) roll by size and age, not
-//! at every checkpoint, and parts and partitions become visible when a checkpoint is complete.
+//! at every checkpoint, bulk formats (parquet, avro) at every checkpoint too, and parts and partitions become visible when a checkpoint is complete.
 
 use super::commit::{Committer, Moment};
 use super::parts::Parts;
@@ -56,8 +56,11 @@ impl Files {
     /// Writes the packets that wait.
     pub(super) fn take(&mut self) -> Result<()> {
         while let Some(packet) = self.waiting.front() {
-            if !packet.bytes.is_empty() {
-                self.parts.append(&packet.partition, &packet.bytes)?;
+            let wrote = match &packet.chunk {
+                Some(rows) => self.parts.append_rows(&packet.partition, rows)?,
+                None => self.parts.append(&packet.partition, &packet.bytes)?,
+            };
+            if wrote {
                 self.committer.iter_mut().for_each(|committer| committer.wrote(&packet.partition));
             }
             if let Some(watermark) = packet.watermark {
@@ -92,7 +95,7 @@ impl Files {
     pub(super) fn prepare(&mut self, last: bool) -> Result<Vec<u8>> {
         let ended = last && self.has_ended();
         self.seal_complete(if ended { Moment::Ended } else { Moment::Checked })?;
-        if last {
+        if last || self.parts.are_whole() {
             self.parts.seal_all()?;
         }
         self.parts.sync()?;

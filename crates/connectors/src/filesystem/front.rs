@@ -6,6 +6,7 @@
 use super::options::DEFAULT_NAME;
 use super::partition::{Codes, codes};
 use super::path::escape;
+use super::whole::is_whole;
 use arrow_array::UInt32Array;
 use std::collections::HashMap;
 use tidemill_connector::{Packet, SinkFront, TableRequest};
@@ -14,7 +15,8 @@ use tidemill_types::{Chunk, DataType, Error, Result, Schema};
 
 /// Encodes the rows of one task.
 pub(super) struct Front {
-    encoder: Box<dyn Encoder>,
+    /// `None`: rows are handed on as they are, for files that are written as wholes.
+    encoder: Option<Box<dyn Encoder>>,
     /// The columns that are encoded.
     kept: Vec<usize>,
     partitions: Vec<PartitionColumn>,
@@ -36,7 +38,7 @@ impl Front {
         let is_kept = |index: &usize| !partitions.iter().any(|partition| partition.index == *index);
         let kept: Vec<usize> = (0..request.schema.len()).filter(is_kept).collect();
         Ok(Front {
-            encoder: open_encoder(request, &kept)?,
+            encoder: if is_whole(request)? { None } else { Some(open_encoder(request, &kept)?) },
             kept,
             partitions,
             default_name: request.options.text(&DEFAULT_NAME).unwrap_or_default().to_string(),
@@ -45,8 +47,12 @@ impl Front {
 
     fn packet(&mut self, partition: String, rows: &Chunk) -> Result<Packet> {
         let columns = self.kept.iter().map(|&index| rows.columns[index].clone()).collect();
+        let columns = rows.with_columns(columns);
         let mut packet = Packet { partition, rows: rows.rows, ..Packet::default() };
-        self.encoder.encode(&rows.with_columns(columns), b"\n", &mut packet.bytes, &mut packet.ends)?;
+        match &mut self.encoder {
+            Some(encoder) => encoder.encode(&columns, b"\n", &mut packet.bytes, &mut packet.ends)?,
+            None => packet.chunk = Some(columns),
+        }
         Ok(packet)
     }
 

@@ -15,16 +15,19 @@ use super::listing::is_hidden;
 use super::prepared::PartFile;
 use super::removal::remove_files;
 use super::rolling::Rolling;
+use super::whole::{PartRows, WholeWriting};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 use tidemill_types::disk::{Disk, DiskFile, is_full};
-use tidemill_types::{Error, Result};
+use tidemill_types::{Chunk, Error, Result};
 
 /// How many part files may be open at a time.
 const OPEN_FILES_MAX: usize = 128;
+/// How many bytes of rows may wait in memory for the end of their row group; the largest part is finished then.
+const WAITING_BYTES_MAX: usize = 256 << 20;
 /// How often a folder is made again that another sink's INSERT OVERWRITE removed as empty.
 const FOLDER_TRIES_MAX: usize = 8;
 
@@ -62,6 +65,8 @@ pub(super) struct Parts {
     root: PathBuf,
     owner: Owner,
     rolling: Rolling,
+    /// How files are written that are wholes.
+    whole: Option<WholeWriting>,
     next: u64,
     growing: HashMap<String, Part>,
     sealed: Vec<PartFile>,
@@ -78,6 +83,8 @@ pub(super) struct Parts {
 struct Part {
     names: PartFile,
     file: Option<Box<dyn DiskFile>>,
+    /// Of a whole file: what is on its way into it.
+    rows: Option<PartRows>,
     opened: Instant,
     written: Instant,
 }
@@ -88,7 +95,7 @@ impl Parts {
         disk: Arc<dyn Disk>,
         root: PathBuf,
         owner: Owner,
-        rolling: Rolling,
+        (rolling, whole): (Rolling, Option<WholeWriting>),
         overwrite: bool,
     ) -> Self {
         Parts {
@@ -96,6 +103,7 @@ impl Parts {
             root,
             owner,
             rolling,
+            whole,
             next: 0,
             growing: HashMap::new(),
             sealed: Vec::new(),
@@ -106,22 +114,69 @@ impl Parts {
         }
     }
 
-    /// Appends encoded rows to the part of a partition.
-    pub(super) fn append(&mut self, partition: &str, bytes: &[u8]) -> Result<()> {
+    /// Appends encoded rows to the part of a partition; false if there are none.
+    pub(super) fn append(&mut self, partition: &str, bytes: &[u8]) -> Result<bool> {
+        if bytes.is_empty() {
+            return Ok(false);
+        }
+        let folder = self.root.join(partition);
+        let disk = self.disk.clone();
+        let part = self.part(partition)?;
+        part.append(disk.as_ref(), &folder, bytes).map_err(|error| unwritable(&folder, &error))?;
+        let bytes = part.names.bytes;
+        if self.rolling.is_full(bytes) {
+            self.seal(partition)?;
+        }
+        Ok(true)
+    }
+
+    /// Gives rows to the part of a partition. What may fail comes first, so that rows are taken once.
+    pub(super) fn append_rows(&mut self, partition: &str, rows: &Chunk) -> Result<bool> {
+        if self.growing.get(partition).is_some_and(|part| self.rolling.is_full(part.size())) {
+            self.seal(partition)?;
+        }
+        let sizes = self.growing.iter().map(|(partition, part)| (part.waiting_bytes(), partition));
+        if sizes.clone().map(|(bytes, _)| bytes).sum::<usize>() >= WAITING_BYTES_MAX
+            && let Some(largest) = sizes.max().map(|(_, partition)| partition.clone())
+        {
+            self.seal(&largest)?;
+        }
+        self.part(partition)?;
+        self.settle(partition)?;
+        let part = self.growing.get_mut(partition).expect("the part was just made");
+        part.written = Instant::now();
+        let whole = part.rows.as_mut().ok_or_else(|| Error::internal("a part takes bytes, not rows"))?;
+        whole.write(rows).map(|()| true)
+    }
+
+    /// Appends what the writer of a whole file has settled.
+    fn settle(&mut self, partition: &str) -> Result<()> {
+        let folder = self.root.join(partition);
+        let Some(part) = self.growing.get_mut(partition) else { return Ok(()) };
+        let Some(rows) = part.rows.as_mut().filter(|rows| !rows.settled.is_empty()) else { return Ok(()) };
+        let bytes = std::mem::take(&mut rows.settled);
+        if let Err(error) = part.append(self.disk.as_ref(), &folder, &bytes) {
+            part.rows.as_mut().expect("it was just there").settled = bytes;
+            return Err(unwritable(&folder, &error));
+        }
+        Ok(())
+    }
+
+    /// Whether files are wholes, which can't grow across checkpoints.
+    pub(super) fn are_whole(&self) -> bool {
+        self.whole.is_some()
+    }
+
+    /// The part of a partition, with a place among the open ones.
+    fn part(&mut self, partition: &str) -> Result<&mut Part> {
         self.make_room_for(partition)?;
         if !self.growing.contains_key(partition) {
             self.begin(partition)?;
         }
-        let folder = self.root.join(partition);
-        let part = self.growing.get_mut(partition).expect("the part was just made");
         if !self.open.iter().any(|open| open == partition) {
             self.open.push_back(partition.to_string());
         }
-        part.append(self.disk.as_ref(), &folder, bytes).map_err(|error| unwritable(&folder, &error))?;
-        if self.rolling.is_full(part.names.bytes) {
-            self.seal(partition)?;
-        }
-        Ok(())
+        Ok(self.growing.get_mut(partition).expect("the part was just made"))
     }
 
     /// Makes the file of a new part. A name that is taken is that of a run which died under the same name.
@@ -129,6 +184,7 @@ impl Parts {
         let folder = self.root.join(partition);
         let failed = |error: &io::Error| unwritable(&folder, error);
         let mut tries = 0;
+        let mut rows = self.whole.as_ref().map(WholeWriting::begin).transpose()?;
         loop {
             let names = self.owner.part(partition, self.next);
             if self.disk.size(&folder.join(&names.name)).map_err(|error| failed(&error))?.is_some() {
@@ -140,7 +196,7 @@ impl Parts {
                     self.next += 1;
                     self.unsynced.insert(folder);
                     let now = Instant::now();
-                    let part = Part { names, file: Some(file), opened: now, written: now };
+                    let part = Part { names, file: Some(file), rows: rows.take(), opened: now, written: now };
                     self.growing.insert(partition.to_string(), part);
                     return Ok(());
                 }
@@ -216,6 +272,10 @@ impl Parts {
 
     /// Closes the part of a partition; rows that come later go to a new one.
     pub(super) fn seal(&mut self, partition: &str) -> Result<()> {
+        if let Some(rows) = self.growing.get_mut(partition).and_then(|part| part.rows.as_mut()) {
+            rows.finish()?;
+            self.settle(partition)?;
+        }
         self.close(partition)?;
         if let Some(part) = self.growing.remove(partition) {
             self.sealed.push(part.names);
@@ -346,6 +406,15 @@ impl Parts {
 }
 
 impl Part {
+    fn waiting_bytes(&self) -> usize {
+        self.rows.as_ref().map_or(0, PartRows::waiting_bytes)
+    }
+
+    /// How large it will be about.
+    fn size(&self) -> u64 {
+        self.names.bytes + self.waiting_bytes() as u64
+    }
+
     fn append(&mut self, disk: &dyn Disk, folder: &Path, bytes: &[u8]) -> io::Result<()> {
         let path = folder.join(&self.names.hidden);
         if self.file.is_none() {

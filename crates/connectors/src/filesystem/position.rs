@@ -1,12 +1,11 @@
 //! Where reading stands in a file: as a mark that travels with a blob, and as text in a checkpoint.
 //!
 //! The text is `offset:line inode check`, with ` done` behind it once nothing more is expected of the file.
-//! Offsets count bytes without compression. The check is a hash of the [`CHECKED_BYTES`] bytes before the offset, or
-//! of the size and both ends of a compressed file: a file that was replaced, cut or written anew while no run was
+//! Offsets count bytes without compression, or the rows of a whole file. The check is a hash of the [`CHECKED_BYTES`] bytes before the offset, or
+//! of the size and both ends of a file that is compressed or whole: a file that was replaced, cut or written anew while no run was
 //! watching does not have it. The inode finds a file that was renamed meanwhile.
 
 use super::listing::unreadable;
-use super::reader::is_compressed;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
@@ -56,8 +55,13 @@ impl Stand {
     }
 
     /// Why a file is not the one that was read, if it is not.
-    pub(super) fn mismatch(&self, path: &Path, file: &File, metadata: &Metadata) -> Result<Option<String>> {
-        let traced = Traced::of(path, file, metadata)?;
+    pub(super) fn mismatch(
+        &self,
+        path: &Path,
+        (file, metadata): (&File, &Metadata),
+        whole: bool,
+    ) -> Result<Option<String>> {
+        let traced = Traced::of(path, (file, metadata), whole)?;
         let (offset, size) = (self.at.offset, metadata.len());
         if traced.whole.is_none() && size < offset {
             return Ok(Some(format!("has only {size} bytes, of which {offset} were read")));
@@ -87,16 +91,16 @@ impl std::fmt::Display for Stand {
 pub(super) struct Traced {
     file: File,
     inode: u64,
-    /// The check of a compressed file.
+    /// The check of a compressed or whole file.
     whole: Option<u64>,
 }
 
 impl Traced {
-    /// Traces an open file.
-    pub(super) fn of(path: &Path, file: &File, metadata: &Metadata) -> Result<Self> {
+    /// Traces an open file; `whole`: its format or compression lets nobody look into its middle.
+    pub(super) fn of(path: &Path, (file, metadata): (&File, &Metadata), whole: bool) -> Result<Self> {
         let failed = |error| unreadable(path, &error);
         let file = file.try_clone().map_err(failed)?;
-        let whole = is_compressed(path).then(|| check_of_ends(&file, metadata.len()));
+        let whole = whole.then(|| check_of_ends(&file, metadata.len()));
         Ok(Traced { inode: metadata.ino(), whole: whole.transpose().map_err(failed)?, file })
     }
 
@@ -149,10 +153,11 @@ mod tests {
             super::super::reader::open(&path).unwrap()
         };
         let (file, metadata) = open("one\ntwo\n");
-        let stand = Traced::of(&path, &file, &metadata).unwrap().stand(Cursor { offset: 4, line: 2 });
+        let stand =
+            Traced::of(&path, (&file, &metadata), false).unwrap().stand(Cursor { offset: 4, line: 2 });
         let mismatch = |text| {
             let (file, metadata) = open(text);
-            stand.mismatch(&path, &file, &metadata).unwrap()
+            stand.mismatch(&path, (&file, &metadata), false).unwrap()
         };
         assert_eq!(mismatch("one\nother and longer\n"), None);
         assert!(mismatch("on").is_some());

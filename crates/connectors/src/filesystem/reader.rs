@@ -9,6 +9,7 @@ use super::partition::read_value;
 use super::path::{Location, partition_folders};
 use super::position::{Cursor, Stand, Traced};
 use super::tail::Tails;
+use super::whole::WholeReading;
 use crate::columns::fixed;
 use arrow_array::{ArrayRef, StringViewArray};
 use chrono_tz::Tz;
@@ -35,6 +36,8 @@ pub(super) struct Reader {
     pub(super) parallelism: usize,
     /// Where an earlier run stood.
     pub(super) resumed: Positions,
+    /// How files are read whose format has a head or an end; `None`: line by line.
+    pub(super) whole: Option<WholeReading>,
 }
 
 /// A metadata column of files.
@@ -163,7 +166,7 @@ impl Out {
         self.send(Step { fetched: None, progress })
     }
 
-    fn send(&self, step: Step) -> Result<(), Halt> {
+    pub(super) fn send(&self, step: Step) -> Result<(), Halt> {
         self.0.blocking_send(step).map_err(|_| Halt::Closed)
     }
 }
@@ -238,13 +241,24 @@ impl Reader {
     fn read_file(&self, path: &Path, index: u32, stand: Option<&Stand>, out: &Out) -> Result<(), Halt> {
         let (file, metadata) = open(path)?;
         let split = self.split(path, (&file, &metadata), index)?;
-        if let Some(reason) = stand.and_then(|stand| stand.mismatch(path, &file, &metadata).transpose()) {
+        let mismatch =
+            |stand: &Stand| stand.mismatch(path, (&file, &metadata), self.is_whole(path)).transpose();
+        if let Some(reason) = stand.and_then(mismatch) {
             return Err(changed(path, &reason?).into());
         }
         let at = stand.map_or(Cursor::START, |stand| stand.at);
+        if let Some(whole) = &self.whole {
+            let end = self.read_whole(whole, path, file, &split, at, out)?;
+            return out.progress(split.progress(end, true).into_iter().collect());
+        }
         let cutter = Cutter::new(plain(path, file, at)?, !metadata.is_file(), expected(path, &metadata, at));
         let end = pump(&split, cutter, at, true, out)?;
         out.progress(split.progress(end, true).into_iter().collect())
+    }
+
+    /// Whether a file can only be read from its start to its end, as it is.
+    pub(super) fn is_whole(&self, path: &Path) -> bool {
+        self.whole.is_some() || is_compressed(path)
     }
 
     /// The split of a file.
@@ -255,7 +269,8 @@ impl Reader {
         index: u32,
     ) -> Result<Split> {
         let constants = self.constants.of(path, metadata)?;
-        let traced = metadata.is_file().then(|| Traced::of(path, file, metadata)).transpose()?;
+        let traced = || Traced::of(path, (file, metadata), self.is_whole(path));
+        let traced = metadata.is_file().then(traced).transpose()?;
         Ok(Split { name: path.to_string_lossy().into(), index, constants, traced })
     }
 }

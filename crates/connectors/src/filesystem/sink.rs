@@ -7,6 +7,7 @@ use super::commit::Committer;
 use super::files::Files;
 use super::parts::{Owner, Parts};
 use super::rolling::Rolling;
+use super::whole::WholeWriting;
 use std::path::PathBuf;
 use tidemill_connector::{LAST_EPOCH, Packet, Sink, TableRequest};
 use tidemill_types::{Error, Result};
@@ -30,7 +31,8 @@ impl FileSink {
     pub(super) fn open(request: &TableRequest<'_>, root: PathBuf) -> Result<Self> {
         let owner = owner(request);
         let rolling = Rolling::from(request.options)?;
-        let parts = Parts::new(request.disk.clone(), root, owner, rolling, request.overwrite);
+        let whole = WholeWriting::of(request)?;
+        let parts = Parts::new(request.disk.clone(), root, owner, (rolling, whole), request.overwrite);
         let files = Files::new(parts, Committer::open(request)?, request);
         Ok(FileSink { waiting: 0, waiting_bytes: 0, files: Some(files) })
     }
@@ -74,7 +76,7 @@ impl Sink for FileSink {
         if self.waiting_bytes >= WRITE_BYTES || self.waiting >= WRITE_PACKETS {
             self.write_waiting().await?;
         }
-        self.waiting_bytes += packet.bytes.len();
+        self.waiting_bytes += packet.size();
         self.waiting += 1;
         let lost = || Error::internal("the part files were lost to a thread that failed");
         self.files.as_mut().ok_or_else(lost)?.push(packet);

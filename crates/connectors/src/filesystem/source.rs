@@ -11,6 +11,7 @@ use super::path::Location;
 use super::position::Stand;
 use super::reader::{Constants, FileKey, Out, Progress, Reader, Step};
 use super::tail::inode_suffix;
+use super::whole::WholeReading;
 use fancy_regex::Regex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub(super) fn open(request: &TableRequest<'_>, location: Location) -> Result<Fil
         task: request.task,
         parallelism: request.parallelism.max(1),
         resumed: Positions::new(),
+        whole: WholeReading::of(request)?,
     };
     let progressed = Progressed { in_order: reader.monitor.is_none(), ..Progressed::default() };
     Ok(FileSource { reader: Some(reader), running: None, progressed })

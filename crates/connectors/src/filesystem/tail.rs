@@ -7,7 +7,7 @@
 //! 5. A run that is resumed finds the files again by inode, else by path, if they still have the bytes that were read
 //!    of them; of others the rules above hold. Files that are gone are forgotten.
 //!
-//! Compressed files are read once, when they are first seen. Deliberately not here: notification by the
+//! Compressed and whole files are read once, when they are first seen. Deliberately not here: notification by the
 //! operating system, which network file systems lack.
 
 use super::cutter::Cutter;
@@ -92,9 +92,9 @@ impl Tails {
             if self.known.contains_key(identity) {
                 continue;
             }
-            reason = stand.mismatch(path, &file, &metadata)?;
+            reason = stand.mismatch(path, (&file, &metadata), reader.is_whole(path))?;
             if reason.is_none() {
-                let size = match (stand.done, is_compressed(path)) {
+                let size = match (stand.done, reader.is_whole(path)) {
                     (true, _) => metadata.len(),
                     (false, true) => 0,
                     (false, false) => stand.at.offset,
@@ -148,11 +148,11 @@ impl Tails {
         let identity = Identity::of(&metadata);
         let mut tail = self.known.remove(&identity).unwrap_or_else(|| self.begin(reader, path));
         tail.path = path.to_path_buf();
-        if metadata.len() < tail.size && !is_compressed(path) {
+        if metadata.len() < tail.size && !reader.is_whole(path) {
             notice(&reader.table, format!("'{}' was cut short and is read from its start", path.display()));
             (tail.at, tail.size) = (Cursor::START, 0);
         }
-        let done = is_compressed(path) && tail.size > 0;
+        let done = reader.is_whole(path) && tail.size > 0;
         if metadata.len() > tail.size && !done {
             tail.at = read_on(reader, &tail, (file, &metadata), out)?;
             tail.size = metadata.len();
@@ -194,6 +194,11 @@ fn read_on(
     out: &Out,
 ) -> Result<Cursor, Halt> {
     let split = reader.split(&tail.path, (&file, metadata), tail.index)?;
+    if let Some(whole) = &reader.whole {
+        let end = reader.read_whole(whole, &tail.path, file, &split, tail.at, out)?;
+        out.progress(split.progress(end, true).into_iter().collect())?;
+        return Ok(end);
+    }
     let bytes = plain(&tail.path, file, tail.at)?;
     if is_compressed(&tail.path) {
         let end = pump(&split, Cutter::new(bytes, false, None), tail.at, true, out)?;

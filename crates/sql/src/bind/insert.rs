@@ -13,9 +13,11 @@ use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use std::sync::Arc;
 use tidemill_connector::TableRequest;
+use tidemill_format::avro::with_subject;
+use tidemill_format::{EncodeRequest, Format};
 use tidemill_plan::stream::NotNullEnforcer;
 use tidemill_plan::{CastMode, Exchange, Expr, Input, Node, Operator, SinkPlan, SinkTarget};
-use tidemill_types::{DataType, Field, Schema, SystemDisk, TimeAttribute, TypeKind};
+use tidemill_types::{DataType, Field, Options, Schema, SystemDisk, TimeAttribute, TypeKind};
 
 impl Binder<'_> {
     /// Binds a bare SELECT: its rows go to the caller.
@@ -290,15 +292,32 @@ impl Binder<'_> {
             disk: Arc::new(SystemDisk),
         };
         (storage.connector.check)(&request).map_err(at(span))?;
-        let formats =
-            storage.format.into_iter().chain(storage.key_format.as_ref().map(|(format, _)| *format));
-        match formats.into_iter().find(|format| format.encoder.is_none()) {
-            Some(format) => Err(Diagnostic::new(
-                span,
-                format!("the format '{}' of table '{}' can't be written", format.name, table.name),
-            )),
-            None => Ok(()),
-        }
+        let fields = storage.record_fields(physical, primary_key, span)?;
+        let Some(format) = storage.format else { return Ok(()) };
+        let mut stored = fields.value_schema(physical);
+        stored.fields.retain(|field| !table.partition_by.contains(&field.name));
+        self.check_writable(format, &stored, storage, (storage.format_options(), "value"), span)?;
+        let Some((format, prefix)) = &storage.key_format else { return Ok(()) };
+        let keys = fields.key_schema(physical);
+        self.check_writable(format, &keys, storage, (storage.options.under(prefix), "key"), span)
+    }
+
+    fn check_writable(
+        &self,
+        format: &Format,
+        schema: &Schema,
+        storage: &Storage,
+        (options, part): (Options, &str),
+        span: Span,
+    ) -> Bound<()> {
+        let Some(open) = format.encoder else {
+            return Err(Diagnostic::new(span, format!("the format '{}' can't be written", format.name)));
+        };
+        let options = with_subject(format.name, options, storage.options.get("topic"), part);
+        open(&EncodeRequest { schema, options: &options, zone: self.session.info().zone })
+            .map(drop)
+            .map_err(at(span))
+            .map_err(|error| error.with_note(format!("in the format '{}'", format.name)))
     }
 
     fn not_null_enforcer(&self) -> NotNullEnforcer {

@@ -217,7 +217,7 @@ fn create_table(table: &Table) -> String {
 
 /// A value that may be shown: those of secret keys are hidden.
 fn masked(key: &str, value: &str) -> String {
-    const SECRETS: [&str; 6] = ["password", "secret", "token", "apikey", "api-key", "jaas"];
+    const SECRETS: [&str; 7] = ["password", "secret", "token", "apikey", "api-key", "jaas", "user-info"];
     let lower = key.to_lowercase();
     if SECRETS.iter().any(|word| lower.contains(word)) { "******".into() } else { value.into() }
 }

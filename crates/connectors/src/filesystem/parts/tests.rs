@@ -11,7 +11,7 @@ fn owner(task: usize) -> Owner {
 
 fn parts(root: &Path, file_bytes: u64, age: Duration, overwrite: bool) -> Parts {
     let rolling = Rolling { file_bytes, age, silence: Duration::MAX, check: Duration::ZERO };
-    Parts::new(Arc::new(SystemDisk), root.to_path_buf(), owner(0), rolling, overwrite)
+    Parts::new(Arc::new(SystemDisk), root.to_path_buf(), owner(0), (rolling, None), overwrite)
 }
 
 fn finish(mut parts: Parts) {
@@ -47,7 +47,9 @@ fn sinks_of_a_run_share_a_folder() {
     let root = tempfile::tempdir().unwrap();
     let rolling =
         Rolling { file_bytes: u64::MAX, age: Duration::MAX, silence: Duration::MAX, check: Duration::ZERO };
-    let sink = |task| Parts::new(Arc::new(SystemDisk), root.path().to_path_buf(), owner(task), rolling, true);
+    let sink = |task| {
+        Parts::new(Arc::new(SystemDisk), root.path().to_path_buf(), owner(task), (rolling, None), true)
+    };
     let (mut first, mut second) = (sink(0), sink(1));
     first.append("", b"a\n").unwrap();
     second.append("", b"b\n").unwrap();

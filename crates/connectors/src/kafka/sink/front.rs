@@ -5,11 +5,13 @@
 
 use crate::kafka::batch::varint;
 use crate::kafka::batch::writer::write_part;
+use crate::kafka::options::TOPIC;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{Array, ArrayRef, MapArray, UInt32Array};
 use std::collections::HashMap;
 use tidemill_connector::{KEY_FORMAT, Packet, RecordFields, SinkFront, TableRequest, VALUE_FORMAT};
+use tidemill_format::avro::with_subject;
 use tidemill_format::{EncodeRequest, Encoder, format};
 use tidemill_types::map::map_entries;
 use tidemill_types::{Chunk, Error, Options, Result, RowKind, Schema};
@@ -60,11 +62,13 @@ impl Front {
                 ));
             }
         };
-        let value = Part::open(request, name, &options.under(&prefix), &fields.value_schema(request.schema))?;
+        let own = with_subject(name, options.under(&prefix), options.get(TOPIC.key), "value");
+        let value = Part::open(request, name, &own, &fields.value_schema(request.schema))?;
         let key = match options.get(KEY_FORMAT.key) {
             None => None,
             Some(name) => {
                 let own = options.under(&format!("key.{name}."));
+                let own = with_subject(name, own, options.get(TOPIC.key), "key");
                 let part = Part::open(request, name, &own, &fields.key_schema(request.schema))?;
                 Some(Part { columns: fields.key.clone(), ..part })
             }
