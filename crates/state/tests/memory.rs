@@ -99,6 +99,33 @@ fn groups() {
     });
 }
 
+/// Whatever the number of keys: in memory with the marks of what changed, and in a checkpoint.
+#[test]
+fn a_key_with_a_count_and_a_sum_is_small() {
+    let mut table = GroupTable::new(&[CellKind::I64, CellKind::I64], 0, 0, 128);
+    table.delta(0..128, &|_| true);
+    let (mut keys, mut slots) = (EncodedKeys::default(), Vec::new());
+    for first in (0..1_000_000u64).step_by(4_096) {
+        keys.bytes.clear();
+        keys.ends.clear();
+        for number in first..first + 4_096 {
+            keys.bytes.push(1);
+            keys.bytes.extend(number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
+            keys.ends.push(keys.bytes.len() as u32);
+        }
+        let hashes: Vec<u64> = keys.iter().map(hash).collect();
+        table.resolve(&keys, &hashes, 0, &mut slots);
+        for cells in &mut table.values.cells {
+            let Cells::I64(values) = cells else { continue };
+            slots.iter().zip(&hashes).for_each(|(&slot, &hash)| values[slot as usize] = hash as i64);
+        }
+        let (bytes, rows) = (table.bytes(), table.len());
+        assert!(rows < 100_000 || bytes <= 64 * rows, "{bytes} bytes for {rows} keys");
+    }
+    let (saved, rows) = (table.delta(0..128, &|_| true).encode().len(), table.len());
+    assert!(saved <= 26 * rows, "{saved} bytes of a checkpoint for {rows} keys");
+}
+
 #[test]
 fn panes() {
     check("panes", || {
