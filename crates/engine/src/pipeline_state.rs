@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tidemill_plan::StreamPlan;
-use tidemill_runtime::CheckpointOptions;
 use tidemill_runtime::upgrade::{Fate, OperatorFate, compare, give_up};
+use tidemill_runtime::{CheckpointOptions, SavedJob};
 use tidemill_sql::catalog::Settings;
 use tidemill_state::checkpoint::{Loaded, StateFolder, StateLock};
 use tidemill_types::options::parse_duration;
@@ -104,7 +104,7 @@ impl PipelineState {
                 .unwrap_or(0),
             retained: retained(settings)?,
             plan: serde_json::Value::Null,
-            from: loaded.map(Arc::new),
+            from: loaded.map(|loaded| Arc::new(SavedJob::new(loaded))),
             state_dir: self.local_path(),
         };
         Ok(Resume { options, notices })

@@ -27,5 +27,5 @@ pub use board::{Board, PartReporter, ReaderOrder, Report, SinkOrder};
 pub use coordinator::Coordinator;
 pub use inspect::{SavedTable, saved_entries};
 pub use options::{CheckpointOptions, forget_loaded, reload};
-pub use restored::Restored;
+pub use restored::{Restored, SavedJob};
 pub use state::{Barrier, TaskState, Whole};

@@ -31,7 +31,7 @@ pub mod upgrade;
 mod watermarks;
 mod worker;
 
-pub use checkpoint::{CheckpointOptions, SavedTable, forget_loaded, reload, saved_entries};
+pub use checkpoint::{CheckpointOptions, SavedJob, SavedTable, forget_loaded, reload, saved_entries};
 pub use collect::{CollectReceiver, CollectSender, collect_channel};
 pub use fragment::{Edge, Fragment, Root, cut};
 pub use job::{JobHandle, RunSummary};

@@ -116,7 +116,7 @@ impl Built {
         }
         if let (Some(board), Some(checkpoints)) = (self.board, options.checkpoints.clone()) {
             let from = checkpoints.from.as_ref();
-            checkpoint_counters.restored(from.map_or(0, |loaded| loaded.manifest.epoch));
+            checkpoint_counters.restored(from.map_or(0, |from| from.epoch));
             let (clock, lost) = (options.clock.clone(), self.lost_changes);
             let parallelism = options.parallelism.max(1);
             let coordinator =

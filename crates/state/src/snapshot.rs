@@ -130,6 +130,36 @@ impl SnapshotRows {
         }
     }
 
+    /// The same in pieces of about so many bytes, none without a section; the rows are not copied.
+    pub fn pieces(&self, bytes: usize) -> Vec<SnapshotRows> {
+        let (mut pieces, mut size) = (Vec::<SnapshotRows>::new(), 0);
+        for section in &self.sections {
+            size += section.bytes.len();
+            match pieces.last_mut().filter(|_| size <= bytes) {
+                Some(piece) => piece.sections.push(section.clone()),
+                None => {
+                    size = section.bytes.len();
+                    pieces.push(SnapshotRows { schema: self.schema, sections: vec![section.clone()] });
+                }
+            }
+        }
+        pieces
+    }
+
+    /// Takes the sections of these key groups out; the shared one stays too.
+    pub fn take_groups(&mut self, groups: &Range<u32>) -> SnapshotRows {
+        let mut taken = SnapshotRows::new(self.schema);
+        self.sections.retain(|section| {
+            let shared = section.group == SHARED_GROUP;
+            let wanted = shared || groups.contains(&section.group);
+            if wanted {
+                taken.sections.push(section.clone());
+            }
+            shared || !wanted
+        });
+        taken
+    }
+
     /// Parts the sections that hold all rows of their group from those that hold changes.
     pub fn split_whole(self) -> (SnapshotRows, SnapshotRows) {
         let (whole, changes) = self.sections.into_iter().partition(|section| section.whole);
@@ -302,6 +332,20 @@ mod tests {
         let groups = |range| sample().of_groups(range).map(|s| s.group).collect::<Vec<_>>();
         assert_eq!(groups(0..5), [0, SHARED_GROUP]);
         assert_eq!(groups(5..9), [5, SHARED_GROUP]);
+    }
+
+    #[test]
+    fn pieces_and_taken_groups_make_up_the_whole() {
+        let groups = |rows: &SnapshotRows| rows.sections.iter().map(|s| s.group).collect::<Vec<_>>();
+        let pieces = sample().pieces(6);
+        assert_eq!(pieces.iter().map(groups).collect::<Vec<_>>(), [vec![0, 5], vec![SHARED_GROUP]]);
+        assert_eq!(sample().pieces(1).len(), 3);
+        assert_eq!(sample().pieces(9), [sample()]);
+        let mut rows = sample();
+        assert_eq!(groups(&rows.take_groups(&(0..5))), [0, SHARED_GROUP]);
+        assert_eq!(groups(&rows), [5, SHARED_GROUP]);
+        assert_eq!(groups(&rows.take_groups(&(5..9))), [5, SHARED_GROUP]);
+        assert_eq!(groups(&rows), [SHARED_GROUP]);
     }
 
     #[test]

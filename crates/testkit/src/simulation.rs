@@ -14,7 +14,7 @@ use tidemill_connector::ConnectorRegistry;
 use tidemill_plan::stream::SinkTarget;
 use tidemill_plan::{Operator, StreamPlan};
 use tidemill_runtime::simulate::{Chance, Fate, Simulated, SimulatedClock, simulate};
-use tidemill_runtime::{CheckpointOptions, JobMetrics, JobOptions, Retry};
+use tidemill_runtime::{CheckpointOptions, JobMetrics, JobOptions, Retry, SavedJob};
 use tidemill_sql::{Outcome, Session, parse_script};
 use tidemill_state::checkpoint::StateFolder;
 use tidemill_types::{Error, Options};
@@ -213,7 +213,7 @@ fn options(
             failures_max: random.below(3) as u32,
             retained: 1 + random.below(3) as usize,
             plan: Default::default(),
-            from: loaded.map(Arc::new),
+            from: loaded.map(|loaded| Arc::new(SavedJob::new(loaded))),
             state_dir: None,
         }),
         queue_bytes_max: *random.pick(&[1 << 10, 16 << 10, 4 << 20]),

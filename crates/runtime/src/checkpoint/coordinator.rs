@@ -66,12 +66,10 @@ impl Coordinator {
         lost_changes: Arc<AtomicBool>,
         board: Board,
     ) -> Self {
-        // Taken, so that the rows that were loaded do not stay in memory.
         let from = options.from.take();
-        let from = from.as_deref();
         Coordinator {
-            chains: from.map_or_else(Chains::default, Chains::of),
-            last: from.map_or(0, |loaded| loaded.next_epoch - 1),
+            chains: from.as_ref().map_or_else(Chains::default, |from| from.chains.clone()),
+            last: from.map_or(0, |from| from.next_epoch - 1),
             ended_sources: vec![None; board.readers.len()],
             tasks: (0..board.tasks).collect(),
             sinks: (0..board.sinks.len()).collect(),

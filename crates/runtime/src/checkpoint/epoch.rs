@@ -7,6 +7,9 @@ use tidemill_state::checkpoint::{Chains, EpochWriter};
 use tidemill_types::Result;
 use tokio::time::Instant;
 
+/// Larger rows of a table are written in pieces, so that they are read side by side and given back piece by piece.
+const SEGMENT_BYTES: usize = 32 << 20;
+
 /// An epoch that was begun.
 pub struct Epoch {
     /// Its number.
@@ -40,10 +43,10 @@ impl Epoch {
     /// Writes what a task has to keep.
     pub async fn write(&mut self, state: &TaskState) -> Result<()> {
         for table in &state.tables {
-            if !table.rows.sections.is_empty() {
-                let segment = self.writer.append(&table.rows).await?;
+            for rows in table.rows.pieces(SEGMENT_BYTES) {
+                let segment = self.writer.append(&rows).await?;
                 self.bytes += segment.len;
-                self.chains.add(&table.operator, &table.table, &table.rows, segment);
+                self.chains.add(&table.operator, &table.table, &rows, segment);
             }
             *self.rows.entry((table.operator.clone(), table.table.clone())).or_default() += table.len;
         }

@@ -31,7 +31,7 @@ pub fn saved_entries(
     wanted: &dyn Fn(&str) -> bool,
     each: &mut dyn FnMut(&SavedTable<'_>, &Entry<'_>),
 ) -> Result<()> {
-    let (restored, ids) = (Restored::new(loaded), stable_ids(plan));
+    let ids = stable_ids(plan);
     let mut operators: Vec<&str> = loaded.tables.keys().map(|(operator, _)| operator.as_str()).collect();
     operators.dedup();
     for operator in operators.into_iter().filter(|operator| wanted(operator)) {
@@ -39,6 +39,7 @@ pub fn saved_entries(
         let Some(at) = ids.iter().position(|id| id == uid) else { continue };
         let node = &plan.nodes[at];
         for second_phase in [false, true] {
+            let restored = Restored::new(loaded.clone());
             match read(plan, node, operator, second_phase, (&restored, zone), each) {
                 // The two phases of a window aggregate keep different tables under names that do not tell.
                 Err(_) if !second_phase && matches!(node.operator, Operator::WindowAggregate(_)) => {}

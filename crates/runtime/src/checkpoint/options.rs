@@ -1,10 +1,11 @@
 //! How a job takes checkpoints.
 
+use super::SavedJob;
 use crate::options::JobOptions;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tidemill_state::checkpoint::{CheckpointStore, Loaded};
+use tidemill_state::checkpoint::CheckpointStore;
 use tidemill_types::{Error, Result};
 
 /// How a job takes checkpoints and what it goes on from.
@@ -29,7 +30,7 @@ pub struct CheckpointOptions {
     /// What an upgrade compares.
     pub plan: serde_json::Value,
     /// The checkpoint to go on from.
-    pub from: Option<Arc<Loaded>>,
+    pub from: Option<Arc<SavedJob>>,
     /// The folder on this machine for what else must survive; absent if the state lies elsewhere.
     pub state_dir: Option<PathBuf>,
 }
@@ -49,6 +50,7 @@ pub fn reload(options: &mut JobOptions) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| Error::external_fatal(format!("can't start threads: {error}")))?;
-    checkpoints.from = waiting.block_on(checkpoints.store.load())?.map(Arc::new);
+    let loaded = waiting.block_on(checkpoints.store.load())?;
+    checkpoints.from = loaded.map(|loaded| Arc::new(SavedJob::new(loaded)));
     Ok(())
 }

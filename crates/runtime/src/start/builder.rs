@@ -3,7 +3,7 @@
 use super::Built;
 use super::phases::choose_phases;
 use crate::chain::Chain;
-use crate::checkpoint::{Board, Restored};
+use crate::checkpoint::{Board, Restored, SavedJob};
 use crate::dead_letter::DeadLetters;
 use crate::decode::SourceDecoder;
 use crate::exchange::Outbox;
@@ -79,7 +79,7 @@ impl<'a> Builder<'a> {
         let queued_rows =
             fragments.iter().map(|f| (0..f.parallelism).map(|_| Arc::default()).collect()).collect();
         let from = options.checkpoints.as_ref().and_then(|checkpoints| checkpoints.from.as_deref());
-        let restored = from.map(Restored::new);
+        let restored = from.map(SavedJob::take).transpose()?;
         Ok(Builder {
             plan,
             options,

@@ -21,8 +21,8 @@ const READ_BYTES: u64 = 16 << 20;
 /// How many reads run at the same time.
 const READS_MAX: usize = 8;
 
-/// A checkpoint in memory.
-#[derive(Debug)]
+/// A checkpoint in memory. A clone shares the rows.
+#[derive(Debug, Clone)]
 pub struct Loaded {
     /// What it is.
     pub manifest: Manifest,
