@@ -1,6 +1,6 @@
 //! How fast tables are written and come back: `cargo run --release -p tidemill-state --example rates [keys]`.
 //!
-//! Groups with a count and a sum, with one value of text, and rows of a join side; on one thread, and restored on
+//! Groups with a count and a sum, with one value of text, in panes, and rows of a join side; on one thread, and restored on
 //! two threads with half of the key groups each. Times are CPU times; those of two threads are the longer one.
 
 #[path = "support/cpu.rs"]
@@ -8,7 +8,7 @@ mod cpu;
 
 use cpu::Moment;
 use std::time::Duration;
-use tidemill_state::{GroupTable, JoinTable, OrderedTable, SnapshotRows, StateTable};
+use tidemill_state::{GroupTable, JoinTable, OrderedTable, PanedTable, SnapshotRows, StateTable};
 use tidemill_types::key::{EncodedKeys, hash};
 use tidemill_types::{CellKind, Cells};
 
@@ -23,6 +23,7 @@ fn main() {
     let keys: usize = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
     counts(keys);
     texts(keys);
+    panes(keys);
     sides(keys);
     ordered(keys);
 }
@@ -45,20 +46,24 @@ fn report(what: &str, rows: usize, bytes: usize, took: Duration) {
     println!("{what:28} {:8.1} ms {rows_rate:8.1} M rows/s {bytes_rate:8.0} MB/s", seconds * 1e3);
 }
 
+fn encoded(keys: std::ops::Range<usize>) -> EncodedKeys {
+    let mut encoded = EncodedKeys::default();
+    for i in keys {
+        encoded.bytes.extend(key(i));
+        encoded.ends.push(encoded.bytes.len() as u32);
+    }
+    encoded
+}
+
 fn touch(
     table: &mut GroupTable,
     keys: std::ops::Range<usize>,
     mut each: impl FnMut(&mut GroupTable, usize, u32),
 ) {
-    let (mut encoded, mut slots) = (EncodedKeys::default(), Vec::new());
+    let mut slots = Vec::new();
     for start in keys.clone().step_by(CHUNK) {
-        encoded.bytes.clear();
-        encoded.ends.clear();
         let chunk = start..(start + CHUNK).min(keys.end);
-        for i in chunk.clone() {
-            encoded.bytes.extend(key(i));
-            encoded.ends.push(encoded.bytes.len() as u32);
-        }
+        let encoded = encoded(chunk.clone());
         let hashes: Vec<u64> = encoded.iter().map(hash).collect();
         table.resolve(&encoded, &hashes, 0, &mut slots);
         chunk.zip(&slots).for_each(|(i, &slot)| each(table, i, slot));
@@ -131,6 +136,29 @@ fn texts(keys: usize) {
     };
     write(&mut table);
     measure("100 bytes", &mut table, make, write);
+}
+
+fn panes(keys: usize) {
+    let make = || PanedTable::new(&[CellKind::I64, CellKind::I64], 0, GROUPS);
+    let mut table = make();
+    let write = |table: &mut PanedTable| {
+        let (mut ids, mut slots) = (Vec::new(), Vec::new());
+        for start in (0..keys).step_by(CHUNK) {
+            let encoded = encoded(start..(start + CHUNK).min(keys));
+            let hashes: Vec<u64> = encoded.iter().map(hash).collect();
+            table.intern(&encoded, &hashes, &mut ids);
+            let pane = (start as i64 / 100_000 * 1_000, start as i64 / 100_000 * 1_000 - 1_000);
+            slots.clear();
+            table.slots(pane, &ids, &mut slots);
+            for cells in &mut table.values.cells {
+                if let Cells::I64(values) = cells {
+                    slots.iter().for_each(|&slot| values[slot as usize] += i64::from(slot));
+                }
+            }
+        }
+    };
+    write(&mut table);
+    measure("panes", &mut table, make, write);
 }
 
 fn sides(keys: usize) {
