@@ -264,15 +264,18 @@ mod tests {
         let queue = Arc::new(PacketQueue::new(1, TaskSignal::new(Arc::new(WorkerSignal::default()))));
         queue.end();
         let (orders_in, orders_out) = unbounded_channel();
-        let (reports, _kept) = unbounded_channel();
-        orders.iter().for_each(|order| orders_in.send(order.clone()).unwrap());
-        drop(orders_in);
+        let (reports, mut reported) = unbounded_channel();
         let reporter = PartReporter { number: 0, reports };
         let checkpoints = Some(SinkCheckpoints { reporter, orders: orders_out, restored: Vec::new() });
         let writer =
             Writer { sink: Box::new(Finishes(done.clone())), queue, retry: Retry::default(), checkpoints };
         let edges = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let run = async { tokio::time::timeout(Duration::from_millis(100), writer.run()).await };
+        let coordinator = async move {
+            assert!(matches!(reported.recv().await, Some(Report::SinkEnded { .. })));
+            orders.iter().for_each(|order| orders_in.send(order.clone()).unwrap());
+        };
+        let both = async { tokio::join!(coordinator, writer.run()) };
+        let run = async { tokio::time::timeout(Duration::from_millis(100), both).await };
         let _ = edges.unwrap().block_on(run);
         done.load(Ordering::Relaxed)
     }
