@@ -12,6 +12,9 @@ mod disk;
 #[path = "kills/files.rs"]
 mod files;
 #[cfg(feature = "real-services")]
+#[path = "kills/group.rs"]
+mod group;
+#[cfg(feature = "real-services")]
 #[path = "kills/kafka.rs"]
 mod kafka;
 #[path = "kills/run.rs"]

@@ -9,6 +9,6 @@ mod sink;
 mod source;
 
 pub use record_fields::{KEY_FIELDS, KEY_FORMAT, KEY_PREFIX, RecordFields, VALUE_FORMAT, VALUE_INCLUDE};
-pub use registry::{COMMON_OPTIONS, Connector, ConnectorRegistry, MetadataKey, TableRequest};
+pub use registry::{COMMON_OPTIONS, Connector, ConnectorRegistry, MetadataKey, SHARED_SPLITS, TableRequest};
 pub use sink::{Guarantee, LAST_EPOCH, NoFront, OpenSink, Packet, Sink, SinkFront};
 pub use source::{Fetched, FetchedBlob, LogRecords, OpenSource, Place, Positions, Source};

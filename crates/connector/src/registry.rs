@@ -118,6 +118,15 @@ pub const COMMON_OPTIONS: &[OptionSpec] = &[
     ),
 ];
 
+/// Whether a source shares its splits with other processes, which may take them over; where the connector offers it.
+/// Then nothing may be kept between its records, since that could not move along.
+pub const SHARED_SPLITS: OptionSpec = OptionSpec::new(
+    "scan.group-membership",
+    OptionKind::Boolean,
+    "whether several runs share the partitions as members of one consumer group",
+)
+.default("false");
+
 /// The connectors of a session.
 #[derive(Clone, Default)]
 pub struct ConnectorRegistry(pub Vec<Arc<Connector>>);

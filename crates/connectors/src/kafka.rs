@@ -1,8 +1,7 @@
 //! `kafka` and `upsert-kafka`: tables in topics of Kafka, by a client of the protocol of our own.
 //!
 //! Source of the rules: Flink documentation, "Apache Kafka SQL Connector" and "Upsert Kafka SQL Connector".
-//! Deliberately not here: membership in consumer groups (partitions belong to the one source of a table; the
-//! group only keeps offsets), and classes of the JVM (partitioners, interceptors).
+//! Deliberately not here: classes of the JVM (partitioners, interceptors).
 
 mod batch;
 mod client;

@@ -16,6 +16,7 @@ mod lookup;
 mod nodes;
 mod open;
 mod phases;
+mod shared;
 #[cfg(feature = "simulation")]
 pub mod simulate;
 
@@ -39,6 +40,7 @@ const EDGE_THREADS: usize = 2;
 
 /// Starts a job.
 pub fn start(plan: &StreamPlan, options: JobOptions) -> Result<JobHandle> {
+    shared::check(plan)?;
     let edges = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(EDGE_THREADS)
         .thread_name("tidemill-edge")

@@ -1,6 +1,6 @@
 //! From topic to topic through a real broker, which is killed and started again in between.
 
-use crate::run::{Accident, Run, spawn, terminate, wait};
+use crate::run::{Accident, Folder, Run, spawn, terminate, wait};
 use crate::{exactly_once, generated, visible};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -72,8 +72,8 @@ pub fn numbers(place: &Path, topic: &str, at_least: usize) -> Vec<i64> {
 
 #[test]
 fn a_topic_holds_each_row_once_whenever_the_run_is_killed() {
-    let place = tempfile::tempdir().unwrap();
-    let place = place.path();
+    let folder = Folder::new();
+    let place = folder.place.as_path();
     let stamp = std::process::id();
     let topic = |what: &str| format!("kills-{what}-{stamp}");
     for topic in [topic("in"), topic("out")] {

@@ -4,7 +4,7 @@
 //! a slow machine makes progress too and starting up is interrupted as well.
 
 use crate::{Moments, number};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,22 @@ const END_MAX: Duration = Duration::from_secs(300);
 pub trait Accident {
     fn begin(&mut self);
     fn end(&mut self);
+}
+
+/// A folder for pipelines in a folder for their logs.
+#[allow(dead_code, reason = "only the tests with real services need one")]
+pub struct Folder {
+    _logs: tempfile::TempDir,
+    pub place: PathBuf,
+}
+
+impl Folder {
+    pub fn new() -> Self {
+        let logs = tempfile::tempdir().unwrap();
+        let place = logs.path().join("run");
+        std::fs::create_dir(&place).unwrap();
+        Folder { _logs: logs, place }
+    }
 }
 
 /// A pipeline in a folder of its own.
@@ -135,7 +151,7 @@ impl<'a> Run<'a> {
     }
 }
 
-fn log_of(place: &Path, file: &str) -> std::path::PathBuf {
+fn log_of(place: &Path, file: &str) -> PathBuf {
     // Beside the folder, which may be full.
     let name = format!("{}-{file}.log", place.file_name().unwrap().to_string_lossy());
     place.parent().unwrap().join(name)

@@ -6,6 +6,7 @@
 pub(super) mod connection;
 pub(super) mod failure;
 pub(super) mod groups;
+pub(super) mod membership;
 pub(super) mod offsets;
 pub(super) mod properties;
 mod sasl;
@@ -94,7 +95,7 @@ pub(crate) enum Looks {
 
 /// A client of a cluster.
 pub(crate) struct Client {
-    config: ClientConfig,
+    config: Arc<ClientConfig>,
     state: Mutex<State>,
 }
 
@@ -110,7 +111,12 @@ struct State {
 impl Client {
     /// A client that connects when it is first asked.
     pub(crate) fn new(config: ClientConfig) -> Arc<Client> {
-        Arc::new(Client { config, state: Mutex::default() })
+        Arc::new(Client { config: Arc::new(config), state: Mutex::default() })
+    }
+
+    /// Another one with connections of its own: a broker answers on each in order, and some answers take their time.
+    pub(crate) fn another(&self) -> Arc<Client> {
+        Arc::new(Client { config: self.config.clone(), state: Mutex::default() })
     }
 
     /// The topics of these names, or all.
@@ -163,9 +169,20 @@ impl Client {
         key: &str,
         request: &R,
     ) -> Outcome<R::Response> {
+        self.call_coordinator_for(looks, key, request, Duration::ZERO).await
+    }
+
+    /// Asks the coordinator for something that it may take this long to answer, besides the usual time.
+    pub(crate) async fn call_coordinator_for<R: Request>(
+        &self,
+        looks: Looks,
+        key: &str,
+        request: &R,
+        patience: Duration,
+    ) -> Outcome<R::Response> {
         let broker = self.coordinator(looks, key).await?;
         let answer = match self.broker(broker).await {
-            Ok(connection) => connection.call(request).await,
+            Ok(connection) => connection.call_for(request, patience).await,
             Err(failure) => Err(failure),
         };
         if answer.is_err() {

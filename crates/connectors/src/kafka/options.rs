@@ -1,6 +1,6 @@
 //! The options of `kafka` and `upsert-kafka`, declared once.
 
-use tidemill_connector::{KEY_FIELDS, KEY_FORMAT, KEY_PREFIX, VALUE_FORMAT, VALUE_INCLUDE};
+use tidemill_connector::{KEY_FIELDS, KEY_FORMAT, KEY_PREFIX, SHARED_SPLITS, VALUE_FORMAT, VALUE_INCLUDE};
 use tidemill_types::{OptionKind, OptionSpec};
 
 const fn text(key: &'static str, help: &'static str) -> OptionSpec {
@@ -98,6 +98,7 @@ pub(super) const KAFKA: &[OptionSpec] = &[
     BOUNDED_OFFSETS,
     BOUNDED_TIME,
     DISCOVERY,
+    SHARED_SPLITS,
     PARTITIONER,
     GUARANTEE,
     TRANSACTIONAL_PREFIX,

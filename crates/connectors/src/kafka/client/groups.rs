@@ -1,6 +1,7 @@
-//! The offsets that a consumer group has committed. No membership: partitions are shared out by number.
+//! The offsets that a consumer group has committed.
 
 use super::failure::{Outcome, check};
+use super::membership::Member;
 use super::offsets::TopicPartition;
 use super::{Client, Looks, is_moved, topic_name};
 use kafka_protocol::messages::offset_commit_request::{
@@ -21,7 +22,7 @@ fn by_topic<'a, V: Copy + 'a>(
     topics
 }
 
-fn group_id(group: &str) -> GroupId {
+pub(super) fn group_id(group: &str) -> GroupId {
     GroupId(StrBytes::from_string(group.to_string()))
 }
 
@@ -55,10 +56,11 @@ pub(crate) async fn committed_offsets(
     Ok(found)
 }
 
-/// Commits the offsets at which reading would go on.
+/// Commits the offsets at which reading would go on; as a member, only if the group still has it in this generation.
 pub(crate) async fn commit_offsets(
     client: &Client,
     group: &str,
+    member: Option<&Member>,
     offsets: &BTreeMap<TopicPartition, i64>,
 ) -> Outcome<()> {
     let partition = |&(partition, offset): &(i32, i64)| {
@@ -76,7 +78,8 @@ pub(crate) async fn commit_offsets(
     });
     let request = OffsetCommitRequest::default()
         .with_group_id(group_id(group))
-        .with_generation_id_or_member_epoch(-1)
+        .with_generation_id_or_member_epoch(member.map_or(-1, |member| member.generation))
+        .with_member_id(StrBytes::from_string(member.map_or_else(String::new, |member| member.id.clone())))
         .with_topics(topics.collect());
     let answer = client.call_coordinator(Looks::Group, group, &request).await?;
     for partition in answer.topics.iter().flat_map(|topic| &topic.partitions) {
@@ -86,7 +89,7 @@ pub(crate) async fn commit_offsets(
 }
 
 /// Makes the next attempt ask who the coordinator is, if it has moved.
-async fn settle(client: &Client, group: &str, outcome: Outcome<()>) -> Outcome<()> {
+pub(super) async fn settle(client: &Client, group: &str, outcome: Outcome<()>) -> Outcome<()> {
     if outcome.as_ref().is_err_and(is_moved) {
         client.forget_coordinator(Looks::Group, group).await;
     }

@@ -2,6 +2,7 @@
 
 use crate::kafka::batch::reader::Wanted;
 use crate::kafka::client::ClientConfig;
+use crate::kafka::client::membership::Patience;
 use crate::kafka::client::offsets::Point;
 use crate::kafka::client::properties::Properties;
 use crate::kafka::options::{
@@ -11,7 +12,7 @@ use crate::kafka::options::{
 use fancy_regex::Regex;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tidemill_connector::{RecordFields, TableRequest, VALUE_FORMAT};
+use tidemill_connector::{RecordFields, SHARED_SPLITS, TableRequest, VALUE_FORMAT};
 use tidemill_types::{Error, OptionSpec, Options, Result};
 
 /// The topics that are read.
@@ -53,6 +54,10 @@ pub(crate) struct SourceConfig {
     pub(crate) bounds: Option<Mark>,
     pub(crate) discovery: Option<Duration>,
     pub(crate) group: String,
+    /// Whether partitions are shared with the other members of the group.
+    pub(crate) shared: bool,
+    /// How long the group waits for its members.
+    pub(crate) patience: Patience,
     /// Where to go on if there is no offset or it is not there any more; `None` is an error.
     pub(crate) reset: Option<Point>,
     pub(crate) wanted: Wanted,
@@ -79,6 +84,8 @@ impl SourceConfig {
             bounded.then(|| mark(options, &BOUNDED_MODE, &BOUNDED_OFFSETS, &BOUNDED_TIME)).transpose()?;
         let discovery = options.duration(&DISCOVERY)?.filter(|interval| !interval.is_zero());
         let group = properties.take("group.id").filter(|group| !group.is_empty());
+        let shared = options.boolean(&SHARED_SPLITS)?;
+        check_shared(shared, group, bounded)?;
         let config = SourceConfig {
             table: request.table.to_string(),
             subscription: subscription(request)?,
@@ -86,6 +93,8 @@ impl SourceConfig {
             bounds,
             discovery: discovery.filter(|_| !bounded),
             group: group.map_or_else(|| format!("KafkaSource-{}", request.table), str::to_string),
+            shared,
+            patience: patience(&mut properties)?,
             reset: reset(&mut properties)?,
             wanted: wanted(request, upserts, &mut properties)?,
             upserts,
@@ -93,6 +102,32 @@ impl SourceConfig {
         };
         Ok((config, client, properties.left().into_iter().map(str::to_string).collect()))
     }
+}
+
+fn check_shared(shared: bool, group: Option<&str>, bounded: bool) -> Result<()> {
+    let key = SHARED_SPLITS.key;
+    match (shared, group) {
+        (true, None) => Err(Error::user_hint(
+            format!("'{key}' = 'true' needs the option 'properties.group.id'"),
+            "give all runs that are to share the partitions the same one",
+        )),
+        (true, Some(_)) if bounded => Err(Error::user_hint(
+            format!(
+                "a table with '{key}' = 'true' can't end: others may take its partitions over at any time"
+            ),
+            "leave out 'scan.bounded.mode' or the membership",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The defaults are those of the Java client.
+fn patience(properties: &mut Properties<'_>) -> Result<Patience> {
+    Ok(Patience {
+        session: properties.millis("session.timeout.ms")?.unwrap_or(Duration::from_secs(45)),
+        rebalance: properties.millis("max.poll.interval.ms")?.unwrap_or(Duration::from_secs(300)),
+        heartbeat: properties.millis("heartbeat.interval.ms")?.unwrap_or(Duration::from_secs(3)),
+    })
 }
 
 fn subscription(request: &TableRequest<'_>) -> Result<Subscription> {

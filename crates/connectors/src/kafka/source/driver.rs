@@ -69,6 +69,8 @@ pub(super) struct Driver {
     config: Arc<SourceConfig>,
     /// Where an earlier run stood.
     saved: Option<BTreeMap<TopicPartition, i64>>,
+    /// The partitions that the group has assigned; absent: all there are.
+    assigned: Option<BTreeSet<TopicPartition>>,
     out: mpsc::Sender<Result<Event>>,
     splits: Vec<Split>,
     fetches: JoinSet<FetchDone>,
@@ -89,12 +91,14 @@ impl Driver {
         client: Arc<Client>,
         config: Arc<SourceConfig>,
         saved: Option<BTreeMap<TopicPartition, i64>>,
+        assigned: Option<BTreeSet<TopicPartition>>,
         out: mpsc::Sender<Result<Event>>,
     ) -> Self {
         Driver {
             client,
             config,
             saved,
+            assigned,
             out,
             splits: Vec::new(),
             fetches: JoinSet::new(),
@@ -125,8 +129,14 @@ impl Driver {
     }
 
     async fn start(&mut self) -> Result<()> {
-        let leaders = start::leaders(&self.client, &self.config).await?;
-        self.add(leaders, self.saved.is_none()).await.map(drop)
+        let mut leaders = start::leaders(&self.client, &self.config).await?;
+        if let Some(assigned) = &self.assigned {
+            // Where the group stands counts; partitions without an offset are new, if any other has one.
+            self.saved = Some(start::committed(&self.client, &self.config, &leaders).await?);
+            leaders.retain(|place, _| assigned.contains(place));
+        }
+        let first = self.saved.as_ref().is_none_or(|saved| self.assigned.is_some() && saved.is_empty());
+        self.add(leaders, first).await.map(drop)
     }
 
     /// Adds partitions that are new.
@@ -156,7 +166,9 @@ impl Driver {
             splits.push(Split { place, topic, position: start, end, leader });
         }
         self.splits.extend(splits);
-        self.discover = self.config.discovery.map(|interval| Instant::now() + interval);
+        // In a group the leader looks for new partitions.
+        let discovery = self.config.discovery.filter(|_| self.assigned.is_none());
+        self.discover = discovery.map(|interval| Instant::now() + interval);
         match found.is_empty() {
             true => Ok(Ok(())),
             false => Ok(self.out.send(Ok(Event::Found(found))).await.map_err(|_| Closed)),

@@ -120,6 +120,15 @@ pub(super) async fn ends(
     Ok(ends)
 }
 
+/// The offsets that the group has committed of these partitions.
+pub(super) async fn committed(
+    client: &Client,
+    config: &SourceConfig,
+    partitions: &Leaders,
+) -> Result<BTreeMap<TopicPartition, i64>> {
+    at_mark(client, config, partitions, &Mark::Group).await
+}
+
 /// The offsets of a point in these partitions.
 pub(super) async fn at_point(
     client: &Client,
