@@ -39,7 +39,7 @@ fn chunk() -> Chunk {
         numbers(7919, 1_000_000),
         texts(&|row| format!("/catalogue/section-{}/item-{}", row % 40, row * 31)),
         texts(&|row| format!("https://search.example/?q=item{}", row % 977)),
-        texts(&|row| format!("Mozilla/5.0 (X11; Linux x86_64) Engine/{}.0", 90 + row % 40)),
+        texts(&|row| format!("Mozilla/5.0 (X11; Linux x86_64) Engine/{}.0 Browser/17.2.1", 90 + row % 40)),
         numbers(13, 20),
         Arc::new(Float64Array::from_iter_values((0..CHUNK_ROWS).map(|row| row as f64 * 0.25))),
         texts(&|row| ["DE", "FR", "US", "JP"][row % 4].to_string()),
