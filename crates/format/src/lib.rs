@@ -1,8 +1,8 @@
 //! Bytes to chunks and back, one file or folder for each format.
 //!
 //! Invariant: a decoder never loses a record in silence: what it can't read is a [`Reject`] with the exact
-//! byte range and the reason. Nothing here knows connectors. The only I/O is that of schemas: a schema registry is asked
-//! when a record needs it.
+//! byte range and the reason. Nothing here knows connectors. The only I/O is that of schemas: a registry is asked when a record
+//! needs it, and files that define messages are read.
 
 pub mod avro;
 pub mod cdc;
@@ -11,6 +11,7 @@ pub mod csv;
 pub mod display;
 pub mod json;
 pub mod parquet;
+pub mod protobuf;
 pub mod raw;
 
 mod column;
@@ -38,6 +39,7 @@ pub const FORMATS: &[&Format] = &[
     &avro::AVRO,
     &avro::CONFLUENT,
     &parquet::FORMAT,
+    &protobuf::FORMAT,
     &cdc::DEBEZIUM,
     &cdc::CANAL,
     &cdc::MAXWELL,

@@ -54,6 +54,34 @@ fn values_are_written_as_the_specification_says() {
     }
 }
 
+/// What Flink 2.3 wrote to a topic of Kafka, and the schema that it registered there for the same table.
+#[test]
+fn records_and_schemas_are_flinks() {
+    let columns = [
+        ("id", TypeKind::Int.not_null()),
+        ("s", text()),
+        ("r", row(&[("x", int())])),
+        ("ts", TypeKind::Timestamp(3).nullable()),
+    ];
+    let rows = [
+        r#"+I {"id":1,"s":"a","r":{"x":5},"ts":"2024-01-01 00:00:00.123"}"#,
+        r#"+I {"id":2,"s":null,"r":null,"ts":null}"#,
+    ];
+    let flinks = [bytes("0202026102020a02f6d18fa59863"), bytes("04000000")];
+    let table = Table::new("avro", &columns);
+    assert_eq!(table.read_blobs(&[records(&flinks)]).unwrap().rows, rows);
+    let json = rows.map(|row| row.replace("+I ", "")).join("\n");
+    assert_eq!(write(&table, &json), flinks);
+    let registry = registry::start([]);
+    let table =
+        Table::new("avro-confluent", &columns).option("url", &registry.url).option("subject", "t-value");
+    let confluent: Vec<Vec<u8>> = flinks.iter().map(|record| confluent(1, record)).collect();
+    assert_eq!(write(&table, &json), confluent);
+    let flinks = r#"{"type":"record","name":"record","namespace":"org.apache.flink.avro.generated","fields":[{"name":"id","type":"int"},{"name":"s","type":["null","string"],"default":null},{"name":"r","type":["null",{"type":"record","name":"record_r","fields":[{"name":"x","type":["null","int"],"default":null}]}],"default":null},{"name":"ts","type":["null",{"type":"long","logicalType":"timestamp-millis"}],"default":null}]}"#;
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(parse(&registry.state.lock().unwrap().schemas[&1]), parse(flinks));
+}
+
 #[test]
 fn timestamps_have_two_mappings() {
     let instant = TypeKind::TimestampLtz(3).nullable();

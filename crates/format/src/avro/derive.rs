@@ -5,13 +5,16 @@
 use serde_json::{Value, json};
 use tidemill_types::{DataType, Error, Result, Schema as Columns, TypeKind};
 
-/// What Flink calls the record of a table.
-const RECORD: &str = "org.apache.flink.avro.generated.record";
+/// What Flink calls the record of a table; records inside of it stand in the same namespace.
+const NAMESPACE: &str = "org.apache.flink.avro.generated";
+const RECORD: &str = "record";
 
 /// The schema of a record with these columns. `legacy` maps TIMESTAMP to instants and refuses TIMESTAMP_LTZ.
 pub(crate) fn derive(columns: &Columns, legacy: bool) -> Result<Value> {
     let fields = columns.fields.iter().map(|field| (field.name.as_str(), &field.data_type));
-    record(RECORD, fields, legacy)
+    let mut schema = record(RECORD, fields, legacy)?;
+    schema["namespace"] = NAMESPACE.into();
+    Ok(schema)
 }
 
 fn record<'a>(
@@ -29,8 +32,7 @@ fn record<'a>(
         })
     });
     let fields = fields.collect::<Result<Vec<Value>>>()?;
-    let (namespace, name) = name.rsplit_once('.').unwrap_or(("", name));
-    Ok(json!({"type": "record", "name": name, "namespace": namespace, "fields": fields}))
+    Ok(json!({"type": "record", "name": name, "fields": fields}))
 }
 
 /// The field that an error of an inner type is told of.
@@ -146,7 +148,7 @@ mod tests {
         ]);
         let schema = derive(&columns, true).unwrap();
         assert_eq!(schema["fields"][0]["type"][1]["name"], "record_r");
-        assert_eq!(schema["fields"][0]["type"][1]["namespace"], "org.apache.flink.avro.generated");
+        assert_eq!(schema["namespace"], "org.apache.flink.avro.generated");
         assert_eq!(schema["fields"][1]["type"]["logicalType"], "timestamp-millis");
         assert_eq!(
             derive(&columns, false).unwrap()["fields"][1]["type"]["logicalType"],
