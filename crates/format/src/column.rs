@@ -120,7 +120,9 @@ impl Column {
             TypeKind::Char(_) | TypeKind::Varchar(_) | TypeKind::Variant => {
                 Column::Text(TextColumn::default())
             }
-            TypeKind::Binary(_) | TypeKind::Varbinary(_) => Column::Bytes(TextColumn::default()),
+            TypeKind::Binary(_) | TypeKind::Varbinary(_) | TypeKind::Bitmap => {
+                Column::Bytes(TextColumn::default())
+            }
             TypeKind::Boolean => Column::Boolean(Values::default()),
             TypeKind::TinyInt => Column::Int8(Values::default()),
             TypeKind::SmallInt => Column::Int16(Values::default()),

@@ -7,6 +7,7 @@ use crate::time_text::wall_clock;
 use crate::typed::{Bound, Values};
 use arrow_array::Array;
 use chrono_tz::Tz;
+use tidemill_types::bitmap::set_text;
 use tidemill_types::text::{DAY_MS, write_date, write_moment, write_time};
 use tidemill_types::{Chunk, DataType, Schema};
 
@@ -61,6 +62,7 @@ fn write_value(column: &Bound<'_>, row: usize, zone: Tz, out: &mut Vec<u8>) {
         Values::Millis(values) => write_millis(out, values[row]),
         Values::Text(array) | Values::Json(array) => out.extend_from_slice(array.value(row).as_bytes()),
         Values::Bytes(array) => write_hex(out, array.value(row)),
+        Values::Set(array) => out.extend_from_slice(set_text(array.value(row)).as_bytes()),
         Values::List(offsets, child) => {
             let elements = offsets[row] as usize..offsets[row + 1] as usize;
             write_list(out, *b"[]", elements, |out, place| write_value(child, place, zone, out));

@@ -43,6 +43,8 @@ pub(crate) enum Values<'a> {
     /// Text that is JSON already.
     Json(&'a StringViewArray),
     Bytes(&'a BinaryViewArray),
+    /// BITMAP.
+    Set(&'a BinaryViewArray),
     List(&'a [i32], Box<Bound<'a>>),
     Map(&'a [i32], Box<(Bound<'a>, Bound<'a>)>),
     Row(Fields<'a>),
@@ -117,6 +119,7 @@ impl<'a> Bound<'a> {
             TypeKind::Char(_) | TypeKind::Varchar(_) => Values::Text(array.as_string_view()),
             TypeKind::Variant => Values::Json(array.as_string_view()),
             TypeKind::Binary(_) | TypeKind::Varbinary(_) => Values::Bytes(array.as_binary_view()),
+            TypeKind::Bitmap => Values::Set(array.as_binary_view()),
             TypeKind::Array(element) => {
                 let list = array.as_list::<i32>();
                 Values::List(list.value_offsets(), Box::new(Bound::new(list.values(), element)))

@@ -5,6 +5,7 @@
 //! enough for Flink, else from a counted multiset or a log of the values. Not here: DISTINCT and FILTER,
 //! which the operators apply, and the functions that need an order (LAG, ROW_NUMBER).
 
+mod bitmap;
 mod collect;
 mod count;
 mod extreme;
@@ -43,6 +44,7 @@ pub fn register(registry: &mut FunctionRegistry) {
     add(registry, "PERCENTILE", percentile::bind);
     add(registry, "JSON_ARRAYAGG", json::bind_array);
     add(registry, "JSON_OBJECTAGG", json::bind_object);
+    bitmap::FUNCTIONS.iter().for_each(|(name, bind)| add(registry, name, *bind));
     add(registry, "$SINGLE_VALUE", single_value::bind);
 }
 

@@ -195,6 +195,12 @@ impl Form {
         Ok(BoundScalar { arg_types: binding.args, return_type, kernel })
     }
 
+    /// This form for arguments of these types, whatever it wants.
+    pub fn bound(&self, name: &str, args: Vec<DataType>, call: &BindCall<'_>) -> Result<BoundScalar> {
+        let literals = call.args.iter().map(|arg| arg.literal).collect();
+        self.bind(Binding { name, args, literals, session: call.session })
+    }
+
     fn describe(&self) -> String {
         let mut names: Vec<&str> = self.wants.iter().map(|want| want.name()).collect();
         if self.repeats {

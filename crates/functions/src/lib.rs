@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod bind;
+pub mod bitmap;
 pub mod cast;
 pub mod classes;
 pub mod collection;
@@ -38,6 +39,7 @@ pub fn registry() -> FunctionRegistry {
     collection::register(&mut registry);
     hash::register(&mut registry);
     json::register(&mut registry);
+    bitmap::register(&mut registry);
     datetime::register(&mut registry);
     aggregate::register(&mut registry);
     classes::register(&mut registry);

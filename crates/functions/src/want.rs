@@ -43,6 +43,8 @@ pub enum Want {
     Map,
     /// Named fields.
     Row,
+    /// A BITMAP.
+    Bitmap,
     /// Anything, as it is.
     Any,
 }
@@ -78,6 +80,7 @@ impl Want {
             Want::Array => same(matches!(kind, TypeKind::Array(_))),
             Want::Map => same(matches!(kind, TypeKind::Map(..))),
             Want::Row => same(matches!(kind, TypeKind::Row(_))),
+            Want::Bitmap => same(*kind == TypeKind::Bitmap),
             Want::Any => Some(given.clone()),
         }
     }
@@ -102,6 +105,7 @@ impl Want {
             Want::Array => TypeKind::Array(null()),
             Want::Map => TypeKind::Map(null(), null()),
             Want::Row => TypeKind::Row(Vec::new()),
+            Want::Bitmap => TypeKind::Bitmap,
             Want::Any => TypeKind::Null,
         }
     }
@@ -128,6 +132,7 @@ impl Want {
             Want::Array => "ARRAY",
             Want::Map => "MAP",
             Want::Row => "ROW",
+            Want::Bitmap => "BITMAP",
             Want::Any => "anything",
         }
     }

@@ -10,8 +10,10 @@ use tidemill_plan::{ArgumentInfo, BindCall, BoundAggregate, SessionInfo, UpdateB
 use tidemill_types::arrow::cast::AsArray;
 use tidemill_types::arrow::types::{Decimal128Type, Float64Type, Int32Type, Int64Type};
 use tidemill_types::arrow::{
-    Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringViewArray,
+    Array, ArrayRef, BinaryViewArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array,
+    StringViewArray,
 };
+use tidemill_types::bitmap::{self, RoaringBitmap, to_bytes};
 use tidemill_types::{Cells, DataType, Result, RowKind, TypeKind};
 
 const GROUPS: u32 = 3;
@@ -66,8 +68,23 @@ fn column(data_type: &DataType, rows: &[Row]) -> ArrayRef {
             let column: Decimal128Array = values.map(|value| value.map(i128::from)).collect();
             Arc::new(column.with_precision_and_scale(precision, scale as i8).unwrap())
         }
+        TypeKind::Bitmap => {
+            let bytes = values.map(|value| value.map(|value| to_bytes(&mut set_of(value))));
+            Arc::new(bytes.collect::<BinaryViewArray>())
+        }
         _ => Arc::new(values.map(|value| value.map(|value| value.to_string())).collect::<StringViewArray>()),
     }
+}
+
+/// A small set that overlaps with those of other values.
+fn set_of(value: i32) -> RoaringBitmap {
+    [value as u32 % 4, value as u32 % 7, u32::MAX].into_iter().collect()
+}
+
+/// The text of the set that the values make together.
+fn set_text(values: &[i32], with: impl Fn(RoaringBitmap, RoaringBitmap) -> RoaringBitmap) -> Option<String> {
+    let set = values.iter().map(|value| set_of(*value)).reduce(with)?;
+    Some(bitmap::set_text(&to_bytes(&mut set.clone())))
 }
 
 fn update(bound: &BoundAggregate, cells: &mut [Cells], data_type: &DataType, rows: &[Row]) {
@@ -120,6 +137,17 @@ fn expected(name: &str, values: &[i32]) -> Option<String> {
         "MAX" => values.iter().max().map(i32::to_string),
         "FIRST_VALUE" => values.first().map(i32::to_string),
         "LAST_VALUE" => values.last().map(i32::to_string),
+        "BITMAP_BUILD_AGG" => {
+            let mut set: RoaringBitmap = values.iter().map(|value| *value as u32).collect();
+            Some(bitmap::set_text(&to_bytes(&mut set)))
+        }
+        "BITMAP_AND_AGG" => set_text(values, |a, b| a & b),
+        "BITMAP_OR_AGG" => set_text(values, |a, b| a | b),
+        "BITMAP_XOR_AGG" => set_text(values, |a, b| a ^ b),
+        "BITMAP_OR_CARDINALITY_AGG" => {
+            let set = values.iter().map(|value| set_of(*value)).reduce(|a, b| a | b)?;
+            Some(set.len().to_string())
+        }
         "LISTAGG" => Some(values.iter().map(i32::to_string).collect::<Vec<_>>().join(",")),
         other => unreachable!("{other} has no model"),
     }
@@ -133,6 +161,7 @@ fn shown(result: &ArrayRef) -> Vec<Option<String>> {
                     Some(ints) => ints.value(row).to_string(),
                     None => result.as_primitive::<Int64Type>().value(row).to_string(),
                 },
+                arrow_schema::DataType::BinaryView => bitmap::set_text(result.as_binary_view().value(row)),
                 _ => result.as_string_view().value(row).into(),
             })
         })
@@ -144,8 +173,9 @@ fn model(name: &str, rows: &[Row]) -> Vec<Option<String>> {
 }
 
 /// The functions of the model with an argument type each.
-fn functions() -> [(&'static str, DataType); 8] {
+fn functions() -> [(&'static str, DataType); 13] {
     let int = || TypeKind::Int.nullable();
+    let bitmap = || TypeKind::Bitmap.nullable();
     [
         ("COUNT", int()),
         ("SUM", int()),
@@ -155,6 +185,11 @@ fn functions() -> [(&'static str, DataType); 8] {
         ("FIRST_VALUE", int()),
         ("LAST_VALUE", DataType::string()),
         ("LISTAGG", DataType::string()),
+        ("BITMAP_BUILD_AGG", int()),
+        ("BITMAP_AND_AGG", bitmap()),
+        ("BITMAP_OR_AGG", bitmap()),
+        ("BITMAP_XOR_AGG", bitmap()),
+        ("BITMAP_OR_CARDINALITY_AGG", bitmap()),
     ]
 }
 

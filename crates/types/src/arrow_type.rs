@@ -48,7 +48,7 @@ pub fn arrow_type(data_type: &DataType) -> Arrow {
     match &data_type.kind {
         TypeKind::Null => Arrow::Null,
         TypeKind::Char(_) | TypeKind::Varchar(_) | TypeKind::Variant => Arrow::Utf8View,
-        TypeKind::Binary(_) | TypeKind::Varbinary(_) => Arrow::BinaryView,
+        TypeKind::Binary(_) | TypeKind::Varbinary(_) | TypeKind::Bitmap => Arrow::BinaryView,
         TypeKind::Boolean => Arrow::Boolean,
         TypeKind::TinyInt => Arrow::Int8,
         TypeKind::SmallInt => Arrow::Int16,

@@ -74,6 +74,8 @@ pub enum TypeKind {
     Row(Vec<RowField>),
     /// Semi-structured data (JSON-like).
     Variant,
+    /// A set of 32-bit integers, as the bytes of a Roaring bitmap.
+    Bitmap,
 }
 
 /// A field of a ROW.
@@ -206,6 +208,7 @@ impl fmt::Display for TypeKind {
             TypeKind::Multiset(element) => write!(f, "MULTISET<{element}>"),
             TypeKind::Row(fields) => write_row(f, fields),
             TypeKind::Variant => f.write_str("VARIANT"),
+            TypeKind::Bitmap => f.write_str("BITMAP"),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Invariant: nothing here but the machine's own clock and disk does I/O; nothing knows async or SQL text.
 
 pub mod arrow_type;
+pub mod bitmap;
 pub mod blob;
 pub mod bytes;
 pub mod cells;

@@ -142,7 +142,7 @@ fn random_shape(given: &mut Given<'_>, name: &str, data_type: &DataType) -> Resu
             let fields = fields.iter().map(|field| part(given, name, &field.name, &field.data_type));
             Shape::Row(fields.collect::<Result<Vec<_>>>()?)
         }
-        TypeKind::Null | TypeKind::Variant => {
+        TypeKind::Null | TypeKind::Variant | TypeKind::Bitmap => {
             return Err(Error::user(format!("the column '{name}' is {data_type}, which can't be made up")));
         }
     })

@@ -144,7 +144,9 @@ fn check_part(name: &str, data_type: &DataType) -> Result<()> {
 
 fn check_single(name: &str, data_type: &DataType) -> Result<()> {
     match data_type.kind {
-        TypeKind::Map(..) | TypeKind::Multiset(_) | TypeKind::Variant => Err(refusal(name, data_type)),
+        TypeKind::Map(..) | TypeKind::Multiset(_) | TypeKind::Variant | TypeKind::Bitmap => {
+            Err(refusal(name, data_type))
+        }
         TypeKind::Time(precision) if precision > 3 => Err(refusal(name, data_type)),
         _ => Ok(()),
     }

@@ -11,6 +11,7 @@ use crate::typed::{Bound, Fields, Values};
 use crate::{EncodeRequest, Encoder};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use tidemill_types::bitmap::set_text;
 use tidemill_types::{Chunk, Error, Result, Schema};
 
 /// How instants are shown.
@@ -126,6 +127,9 @@ impl Bound<'_> {
             Values::Millis(values) => write_integer(out, values[row]),
             Values::Json(array) => out.extend_from_slice(array.value(row).as_bytes()),
             Values::Bytes(array) => quoted(out, |out| write_base64(out, array.value(row))),
+            Values::Set(array) => {
+                quoted(out, |out| out.extend_from_slice(set_text(array.value(row)).as_bytes()))
+            }
             Values::List(offsets, child) => {
                 out.push(b'[');
                 for place in offsets[row]..offsets[row + 1] {

@@ -203,7 +203,7 @@ pub(crate) fn check_type(name: &str, data_type: &DataType) -> Result<()> {
         TypeKind::Row(fields) => fields
             .iter()
             .try_for_each(|field| check_type(&format!("{name}.{}", field.name), &field.data_type)),
-        TypeKind::Variant => {
+        TypeKind::Variant | TypeKind::Bitmap => {
             Err(Error::user(format!("column '{name}' is {data_type}, which the JSON formats can't carry")))
         }
         _ => Ok(()),

@@ -15,6 +15,7 @@ use chrono_tz::Tz;
 use std::fmt::Write;
 use std::sync::Arc;
 use tidemill_types::arrow_type::{NANOS_PER_MS, is_wide, units_per_ms};
+use tidemill_types::bitmap::set_text;
 use tidemill_types::map::map_entries;
 use tidemill_types::text::{write_date, write_decimal, write_time, write_timestamp, write_wide_timestamp};
 use tidemill_types::zone;
@@ -86,6 +87,7 @@ pub fn write_value(out: &mut String, kind: &TypeKind, array: &dyn Array, row: us
         TypeKind::Binary(_) | TypeKind::Varbinary(_) => {
             out.push_str(&String::from_utf8_lossy(array.as_binary_view().value(row)));
         }
+        TypeKind::Bitmap => out.push_str(&set_text(array.as_binary_view().value(row))),
         TypeKind::Boolean => out.push_str(if array.as_boolean().value(row) { "TRUE" } else { "FALSE" }),
         TypeKind::TinyInt => write_display(out, array.as_primitive::<Int8Type>().value(row)),
         TypeKind::SmallInt => write_display(out, array.as_primitive::<Int16Type>().value(row)),

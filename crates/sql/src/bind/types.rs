@@ -52,9 +52,9 @@ fn kind(kind: &ast::TypeKind, span: Span) -> Bound<TypeKind> {
         T::Row(fields) => TypeKind::Row(row_fields(fields)?),
         T::Null => TypeKind::Null,
         T::Variant => TypeKind::Variant,
+        T::Bitmap => TypeKind::Bitmap,
         T::Raw(..) => return Err(unsupported(span, "the type RAW")),
         T::Structured(..) => return Err(unsupported(span, "the type STRUCTURED")),
-        T::Bitmap => return Err(unsupported(span, "the type BITMAP")),
         T::Descriptor => return Err(Diagnostic::new(span, "DESCRIPTOR is no type of a column")),
         T::Named(name) => {
             return Err(Diagnostic::new(span, format!("there is no type '{}'", name.last().value)));

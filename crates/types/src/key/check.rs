@@ -32,7 +32,7 @@ fn skip(data_type: &DataType, rest: &mut &[u8]) -> Option<()> {
         TypeKind::Char(_) | TypeKind::Varchar(_) => {
             return std::str::from_utf8(&take_escaped(rest)?).is_ok().then_some(());
         }
-        TypeKind::Binary(_) | TypeKind::Varbinary(_) | TypeKind::Variant => {
+        TypeKind::Binary(_) | TypeKind::Varbinary(_) | TypeKind::Variant | TypeKind::Bitmap => {
             return take_escaped(rest).map(|_| ());
         }
         TypeKind::Array(element) => return skip_list(rest, |rest| skip(element, rest)),

@@ -73,7 +73,8 @@ impl Values {
             | TypeKind::Varchar(_)
             | TypeKind::Binary(_)
             | TypeKind::Varbinary(_)
-            | TypeKind::Variant => Values::View(Texts::default()),
+            | TypeKind::Variant
+            | TypeKind::Bitmap => Values::View(Texts::default()),
             TypeKind::Array(element) => Values::List(vec![0], Box::new(Decoder::new(element))),
             TypeKind::Map(key, value) => {
                 Values::Map(vec![0], Box::new([Decoder::new(key), Decoder::new(value)]))
