@@ -132,6 +132,12 @@ impl Form {
         self
     }
 
+    /// The same with a result of this type.
+    pub fn gives(mut self, kind: TypeKind) -> Self {
+        self.gives = Gives::Kind(kind);
+        self
+    }
+
     /// The result may be NULL although no argument may.
     pub fn nullable(mut self) -> Self {
         self.nulls = Nulls::Always;

@@ -24,6 +24,7 @@ pub type CastFn = Box<dyn Fn(&ArrayRef, bool) -> Result<ArrayRef> + Send + Sync>
 pub fn register(registry: &mut FunctionRegistry) {
     registry.cast = Some(lookup);
     registry.common_type = Some(crate::types::common_type);
+    registry.merged_type = Some(crate::types::merged_type);
     registry.implicit_cast = Some(crate::types::can_implicitly_cast);
 }
 

@@ -3,7 +3,7 @@
 use crate::bind::{Closure, STRING, declare_typed};
 use crate::lane::{as_datum, row_count};
 use crate::operators::comparison::{Comparison, kernel};
-use crate::types::common_type;
+use crate::types::merged_type;
 use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, make_array};
@@ -20,7 +20,8 @@ pub fn register(registry: &mut FunctionRegistry) {
     declare_typed(registry, "LEAST", &forms, |call| extreme(call, Comparison::Greater));
     declare_typed(registry, "TYPEOF", &["(anything)", "(anything, BOOLEAN)"], |call| {
         let [arg, rest @ ..] = call.args else { return Ok(None) };
-        Ok((rest.len() < 2).then(|| constant(call, &arg.data_type.to_string())))
+        let bound = (rest.len() < 2).then(|| constant(call, &arg.data_type.to_string()));
+        Ok(bound.map(|bound| BoundScalar { return_type: STRING.nullable(), ..bound }))
     });
     declare_typed(registry, "CURRENT_DATABASE", &["()"], |call| {
         Ok(call.args.is_empty().then(|| constant(call, "default_database")))
@@ -43,7 +44,7 @@ fn constant(call: &BindCall<'_>, text: &str) -> BoundScalar {
 
 fn extreme(call: &BindCall<'_>, replaces: Comparison) -> Result<Option<BoundScalar>> {
     let types: Vec<DataType> = call.args.iter().map(|arg| arg.data_type.clone()).collect();
-    let Some(common) = common_type(&types) else { return Ok(None) };
+    let Some(common) = merged_type(&types) else { return Ok(None) };
     let kind = match &common.kind {
         TypeKind::Null => TypeKind::Int,
         kind => kind.clone(),

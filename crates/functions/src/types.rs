@@ -46,6 +46,27 @@ fn common_kind(a: &TypeKind, b: &TypeKind) -> Option<TypeKind> {
     }
 }
 
+/// The type of COALESCE, IFNULL, GREATEST and LEAST, which Flink finds by rules of its own: DOUBLE beats
+/// FLOAT, an approximate number behind a DECIMAL beats it, and a date or a time beats a timestamp.
+pub fn merged_type(types: &[DataType]) -> Option<DataType> {
+    let nullable = types.iter().any(|t| t.nullable || t.kind == TypeKind::Null);
+    let mut kinds = types.iter().map(|t| &t.kind).filter(|kind| **kind != TypeKind::Null);
+    let Some(first) = kinds.next() else { return common_type(types) };
+    let kind = kinds.try_fold(first.clone(), |merged, kind| merged_kind(&merged, kind))?;
+    Some(DataType { kind, nullable })
+}
+
+fn merged_kind(a: &TypeKind, b: &TypeKind) -> Option<TypeKind> {
+    use TypeKind::*;
+    match (a, b) {
+        (Float, Double) | (Double, Float) => Some(Double),
+        (Decimal { .. }, Float | Double) => Some(b.clone()),
+        (Date, Timestamp(_)) | (Timestamp(_), Date) => Some(Date),
+        (Time(p), Timestamp(_)) | (Timestamp(_), Time(p)) => Some(Time(*p)),
+        _ => common_kind(a, b),
+    }
+}
+
 fn common_box(a: &DataType, b: &DataType) -> Option<Box<DataType>> {
     common_type(&[a.clone(), b.clone()]).map(Box::new)
 }
@@ -63,8 +84,9 @@ pub fn common_number(a: &TypeKind, b: &TypeKind) -> TypeKind {
         (false, false) if decimal(a) || decimal(b) => {
             let (p1, s1) = a.as_decimal().expect("an exact number has a decimal form");
             let (p2, s2) = b.as_decimal().expect("an exact number has a decimal form");
-            let scale = s1.max(s2);
-            let precision = ((p1 - s1).max(p2 - s2) + scale).min(DECIMAL_PRECISION_MAX);
+            let whole = (p1 - s1).max(p2 - s2);
+            let scale = s1.max(s2).min(DECIMAL_PRECISION_MAX - whole);
+            let precision = whole + scale;
             TypeKind::Decimal { precision, scale }
         }
         (false, false) => if integer_rank(a) >= integer_rank(b) { a } else { b }.clone(),

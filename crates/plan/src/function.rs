@@ -104,6 +104,8 @@ pub struct FunctionRegistry {
     pub cast: Option<CastLookup>,
     /// The least type that can hold values of all the given ones.
     pub common_type: Option<fn(&[DataType]) -> Option<DataType>>,
+    /// The type of functions that give one of several values, such as COALESCE.
+    pub merged_type: Option<fn(&[DataType]) -> Option<DataType>>,
     /// Whether a value of the first type may stand where the second is wanted, without a CAST.
     pub implicit_cast: Option<fn(&DataType, &DataType) -> bool>,
 }
@@ -130,7 +132,12 @@ impl FunctionRegistry {
         self.cast.and_then(|lookup| lookup(from, to, mode, session))
     }
 
-    /// The least type that values of all of `types` can take (CASE, COALESCE, UNION, VALUES, IN), if any.
+    /// The type of COALESCE, IFNULL, GREATEST and LEAST over values of these types, if any.
+    pub fn merged_type(&self, types: &[DataType]) -> Option<DataType> {
+        self.merged_type.and_then(|merged| merged(types))
+    }
+
+    /// The least type that values of all of `types` can take (CASE, UNION, VALUES, IN), if any.
     pub fn common_type(&self, types: &[DataType]) -> Option<DataType> {
         self.common_type.and_then(|common| common(types))
     }

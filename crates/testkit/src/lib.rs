@@ -8,6 +8,7 @@ pub mod cut_file;
 pub mod faulty_store;
 pub mod ledger;
 pub mod oracle;
+mod over;
 pub mod pattern;
 pub mod query;
 pub mod random;

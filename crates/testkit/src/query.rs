@@ -21,7 +21,8 @@ struct Aggregate {
 
 /// A random question. `span_ms` is how far the timestamps reach.
 pub fn question(random: &mut Random, span_ms: i64) -> Question {
-    match random.below(18) {
+    match random.below(21) {
+        18.. => crate::over::over(random),
         15.. => crate::timed_joins::timed(random),
         13.. => crate::sets::sets(random),
         11 | 12 => crate::sets::subqueries(random),

@@ -65,6 +65,21 @@ pub fn write_time(out: &mut Vec<u8>, ms_of_day: i64) {
     write_padded(out, seconds % 60, 2);
 }
 
+/// The same of a TIME of this precision: one with a fraction shows its digits without trailing zeros, but at
+/// least one, as Flink's CAST does.
+pub fn write_fine_time(out: &mut Vec<u8>, ms_of_day: i64, precision: u8) {
+    write_time(out, ms_of_day);
+    if precision == 0 {
+        return;
+    }
+    let (mut fraction, mut digits) = ((ms_of_day % 1_000) as u64, 3);
+    while digits > 1 && fraction.is_multiple_of(10) {
+        (fraction, digits) = (fraction / 10, digits - 1);
+    }
+    out.push(b'.');
+    write_padded(out, fraction, digits);
+}
+
 /// `yyyy-MM-dd HH:mm:ss[.fraction]` with exactly `precision` digits; `value` is in the unit of the
 /// precision (see [`crate::arrow_type::time_unit`]); `separator` stands between date and time.
 pub fn write_timestamp(out: &mut Vec<u8>, value: i64, precision: u8, separator: u8) {

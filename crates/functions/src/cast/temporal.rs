@@ -19,9 +19,12 @@ use tidemill_types::zone;
 pub fn from_text(to: &TypeKind, zone: Tz) -> CastFn {
     match to {
         TypeKind::Date => text::parsed::<Num<Date32Type>>(to, parse_date),
-        TypeKind::Time(_) => text::parsed::<Num<Time32MillisecondType>>(to, |text| {
-            parse_time(text).map(|ms| ms / 1_000 * 1_000)
-        }),
+        TypeKind::Time(p) => {
+            let step = time_step(*p);
+            text::parsed::<Num<Time32MillisecondType>>(to, move |text| {
+                parse_time(text).map(|ms| ms / step * step)
+            })
+        }
         TypeKind::Timestamp(p) => timestamp_from_text(to, *p, None),
         TypeKind::TimestampLtz(p) => timestamp_from_text(to, *p, Some(zone)),
         _ => unreachable!("cast to a date or time"),
@@ -112,13 +115,17 @@ fn steps(precision: u8) -> (i64, i64) {
 pub fn between(from: &TypeKind, to: &TypeKind, zone: Tz) -> Option<CastFn> {
     use TypeKind::*;
     Some(match (from, to) {
-        (Time(_), Time(_)) => identity(),
+        (Time(p), Time(q)) if q >= p => identity(),
+        (Time(_), Time(q)) => {
+            let step = time_step(*q);
+            number::mapped::<Time32MillisecondType, Time32MillisecondType>(to, move |ms| ms / step * step)
+        }
         (Date, Timestamp(p)) => from_days(to, *p, None),
         (Date, TimestampLtz(p)) => from_days(to, *p, Some(zone)),
         (Timestamp(p), Date) => to_days(*p, None),
         (TimestampLtz(p), Date) => to_days(*p, Some(zone)),
-        (Timestamp(p), Time(_)) => to_time(to, *p, None),
-        (TimestampLtz(p), Time(_)) => to_time(to, *p, Some(zone)),
+        (Timestamp(p), Time(q)) => to_time(to, *p, None, time_step(*q)),
+        (TimestampLtz(p), Time(q)) => to_time(to, *p, Some(zone), time_step(*q)),
         (Time(_), Timestamp(p)) => from_time(to, *p, None),
         (Time(_), TimestampLtz(p)) => from_time(to, *p, Some(zone)),
         (Timestamp(p), Timestamp(q)) | (TimestampLtz(p), TimestampLtz(q)) => timestamps(to, *p, *q, |ms| ms),
@@ -167,8 +174,14 @@ fn to_days(precision: u8, zone: Option<Tz>) -> CastFn {
     to_part::<Date32Type>(&TypeKind::Date, precision, zone, day)
 }
 
-fn to_time(to: &TypeKind, precision: u8, zone: Option<Tz>) -> CastFn {
-    to_part::<Time32MillisecondType>(to, precision, zone, |ms| ms.rem_euclid(DAY_MS) as i32 / 1_000 * 1_000)
+fn to_time(to: &TypeKind, precision: u8, zone: Option<Tz>, step: i32) -> CastFn {
+    let time = move |ms: i64| ms.rem_euclid(DAY_MS) as i32 / step * step;
+    to_part::<Time32MillisecondType>(to, precision, zone, time)
+}
+
+/// Of how many milliseconds the precision of a TIME counts multiples.
+fn time_step(precision: u8) -> i32 {
+    10i32.pow(3u32.saturating_sub(precision.into()))
 }
 
 /// From a timestamp what milliseconds on the wall clock say.
@@ -176,7 +189,7 @@ fn to_part<O: ArrowPrimitiveType>(
     to: &TypeKind,
     precision: u8,
     zone: Option<Tz>,
-    part: fn(i64) -> O::Native,
+    part: impl Fn(i64) -> O::Native + Copy + Send + Sync + 'static,
 ) -> CastFn {
     by_layout!(precision, T => number::mapped::<T, O>(to, move |value| part(local(zone, T::split(value).0))))
 }

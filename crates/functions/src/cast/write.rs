@@ -17,7 +17,9 @@ use std::sync::Arc;
 use tidemill_types::arrow_type::{NANOS_PER_MS, is_wide, units_per_ms};
 use tidemill_types::bitmap::set_text;
 use tidemill_types::map::map_entries;
-use tidemill_types::text::{write_date, write_decimal, write_time, write_timestamp, write_wide_timestamp};
+use tidemill_types::text::{
+    write_date, write_decimal, write_fine_time, write_timestamp, write_wide_timestamp,
+};
 use tidemill_types::zone;
 use tidemill_types::{DataType, TypeKind};
 
@@ -114,9 +116,9 @@ fn write_datetime(out: &mut String, kind: &TypeKind, array: &dyn Array, row: usi
             let day = array.as_primitive::<Date32Type>().value(row);
             write_bytes(out, |bytes| write_date(bytes, day.into()));
         }
-        TypeKind::Time(_) => {
+        TypeKind::Time(precision) => {
             let time = array.as_primitive::<Time32MillisecondType>().value(row);
-            write_bytes(out, |bytes| write_time(bytes, time.into()));
+            write_bytes(out, |bytes| write_fine_time(bytes, time.into(), *precision));
         }
         TypeKind::Timestamp(p) if is_wide(*p) => {
             let nanos = array.as_primitive::<Decimal128Type>().value(row);

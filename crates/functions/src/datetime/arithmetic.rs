@@ -16,7 +16,8 @@ pub(super) fn register(registry: &mut FunctionRegistry) {
         MOMENTS.map(|want| Form::made(&[Want::Text, Want::BigInt, want], Gives::From(sum_type), add_kernel));
     declare(registry, "TIMESTAMPADD", add);
     let pairs = MOMENTS.iter().flat_map(|a| MOMENTS.iter().map(move |b| (*a, *b)));
-    let diff = pairs.map(|(a, b)| Form::made(&[Want::Text, a, b], TypeKind::Int, difference_kernel));
+    let diff =
+        pairs.map(|(a, b)| Form::made(&[Want::Text, a, b], Gives::From(difference_type), difference_kernel));
     declare(registry, "TIMESTAMPDIFF", diff);
     registry.scalars.insert("OVERLAPS".into(), Arc::new(Overlaps));
 }
@@ -64,6 +65,22 @@ fn add_kernel(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
     }))
 }
 
+/// A count is an INT, that of nanoseconds a BIGINT.
+fn difference_type(binding: &Binding<'_>) -> Result<TypeKind> {
+    Ok(if Unit::of(binding, 0)? == Unit::Nanosecond { TypeKind::BigInt } else { TypeKind::Int })
+}
+
+/// How many of a unit below the second make a second.
+fn per_second(unit: Unit) -> Option<i64> {
+    match unit {
+        Unit::Millisecond => Some(1_000),
+        Unit::Microsecond => Some(1_000_000),
+        Unit::Nanosecond => Some(1_000_000_000),
+        _ => None,
+    }
+}
+
+/// Units below the second count whole seconds, as Flink does.
 fn difference_kernel(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
     let unit = Unit::of(binding, 0)?;
     let (from, to) = (&binding.args[1].kind, &binding.args[2].kind);
@@ -75,16 +92,18 @@ fn difference_kernel(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
         ));
     }
     let (fixed, months) = (unit.fixed_ms(), unit.months());
-    if fixed.is_none() && months.is_none() {
+    let (fine, kind) = (per_second(unit), difference_type(binding)?);
+    if fixed.is_none() && months.is_none() && fine.is_none() {
         return Err(Error::user(format!("TIMESTAMPDIFF can't count {unit:?}")));
     }
-    Ok(Closure::total(&TypeKind::Int, move |args, ctx| {
+    Ok(Closure::total(&kind.clone(), move |args, ctx| {
         let (from, to) = (Times::new(&args[1]), Times::new(&args[2]));
-        map_times(&TypeKind::Int, args, ctx, |row| {
+        map_times(&kind, args, ctx, |row| {
             let (Some(from), Some(to)) = (from.ms(row), to.ms(row)) else { return Ok(None) };
-            Ok(Some(match fixed {
-                Some(ms) => to.wrapping_sub(from) / ms,
-                None => i64::from(months_between(to, from)) / months.unwrap_or(1),
+            Ok(Some(match (fine, fixed) {
+                (Some(fine), _) => (to.wrapping_sub(from) / 1_000).wrapping_mul(fine),
+                (None, Some(ms)) => to.wrapping_sub(from) / ms,
+                (None, None) => i64::from(months_between(to, from)) / months.unwrap_or(1),
             }))
         })
     }))

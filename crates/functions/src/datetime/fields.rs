@@ -1,7 +1,7 @@
 //! EXTRACT and the functions named after a field.
 //!
 //! A moment before 1970 is divided toward zero, as Flink does: with a time of day its hours come out
-//! negative and its day one too late.
+//! negative and its day one too late. The EPOCH of a TIMESTAMP_LTZ counts in the session zone's wall clock.
 
 use super::times::{Times, map_times, shift_of};
 use super::unit::{
@@ -57,7 +57,7 @@ fn named(registry: &mut FunctionRegistry, name: &str, make: crate::bind::Make) {
 
 fn kernel(binding: &Binding<'_>, unit: Unit, arg: usize) -> Result<Arc<dyn Kernel>> {
     let kind = binding.args[arg].kind.clone();
-    let of_time = matches!(unit, Unit::Hour | Unit::Minute | Unit::Second | Unit::Millisecond | Unit::Epoch);
+    let of_time = matches!(unit, Unit::Hour | Unit::Minute | Unit::Second | Unit::Millisecond);
     if matches!(kind, TypeKind::Time(_)) && !of_time {
         return Err(Error::user(format!("a TIME has no {}", format!("{unit:?}").to_uppercase())));
     }
@@ -67,7 +67,7 @@ fn kernel(binding: &Binding<'_>, unit: Unit, arg: usize) -> Result<Arc<dyn Kerne
         let mut shift = shift_of(&kind, zone);
         map_times(&TypeKind::BigInt, args, ctx, |row| {
             Ok(times.ms(row).map(|ms| match unit {
-                Unit::Epoch => ms / SECOND_MS,
+                Unit::Epoch => shift.local_from_utc_ms(ms) / SECOND_MS,
                 Unit::Microsecond => ms % SECOND_MS * 1_000 + times.nanos(row) / 1_000,
                 Unit::Nanosecond => ms % SECOND_MS * 1_000_000 + times.nanos(row),
                 _ => field(unit, shift.local_from_utc_ms(ms)),
@@ -94,7 +94,6 @@ fn day_part(unit: Unit, ms: i64) -> Option<i64> {
     match unit {
         Unit::Day => Some(ms / DAY_MS),
         Unit::Hour | Unit::Minute | Unit::Second | Unit::Millisecond => Some(field(unit, ms)),
-        Unit::Epoch => Some(ms / SECOND_MS),
         _ => None,
     }
 }
@@ -102,6 +101,7 @@ fn day_part(unit: Unit, ms: i64) -> Option<i64> {
 fn month_part(unit: Unit, months: i64) -> Option<i64> {
     match unit {
         Unit::Year => Some(months / 12),
+        Unit::Quarter => Some(months % 12 / 3 + 1),
         Unit::Month => Some(months % 12),
         _ => None,
     }

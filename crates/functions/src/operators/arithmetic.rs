@@ -103,7 +103,12 @@ fn bind_numbers(operator: Operator, left: &DataType, right: &DataType) -> Option
         return None;
     }
     if (decimal(l) || decimal(r)) && !l.is_approximate() && !r.is_approximate() {
-        return Some(decimal::bind(operator, left, right));
+        let whole = |kind: &TypeKind| kind.as_decimal().is_some_and(|(_, scale)| scale == 0);
+        let bound = decimal::bind(operator, left, right);
+        return Some(match operator == Operator::Remainder && whole(l) && whole(r) {
+            true => recast(bound, &right.kind),
+            false => bound,
+        });
     }
     let common = common_number(l, r);
     let kind = if operator == Operator::Remainder { r.clone() } else { common.clone() };
@@ -122,6 +127,22 @@ fn bind_numbers(operator: Operator, left: &DataType, right: &DataType) -> Option
         return_type: DataType { kind, nullable },
         kernel,
     })
+}
+
+/// The same with the result cast to a number type that holds it.
+fn recast(bound: BoundScalar, to: &TypeKind) -> BoundScalar {
+    let cast = crate::cast::number::between(&bound.return_type.kind, to);
+    let kernel = bound.kernel.clone();
+    BoundScalar {
+        arg_types: bound.arg_types,
+        return_type: DataType { kind: to.clone(), nullable: bound.return_type.nullable },
+        kernel: Closure::typed(to, move |args: &[Datum], ctx: &EvalContext<'_>| {
+            Ok(match kernel.eval(args, ctx)? {
+                Datum::Array(array) => Datum::Array(cast(&array, false)?),
+                Datum::Scalar(value) => Datum::Scalar(cast(&value, false)?),
+            })
+        }),
+    }
 }
 
 /// The remainder is computed in the wider type and given the type of the divisor.

@@ -49,6 +49,7 @@ fn rewriting(registry: &mut FunctionRegistry) {
                 Ok(true)
             })
         })
+        .nullable()
         .total()],
     );
     declare(registry, "INITCAP", [Form::new(&[T], Same(0), initcap).total()]);
@@ -199,7 +200,8 @@ fn trims(registry: &mut FunctionRegistry) {
         [Form::new(&[T], From(varying), trim).total(), Form::new(&[T, T], From(varying), trim).total()]
     };
     let both = forms(|a, c| trimmed(a, c, true, true));
-    declare_all(registry, &["TRIM", "BTRIM"], &both);
+    declare(registry, "TRIM", both.clone());
+    declare(registry, "BTRIM", both.map(|form| form.gives(STRING)));
     declare(registry, "LTRIM", forms(|a, c| trimmed(a, c, true, false)));
     declare(registry, "RTRIM", forms(|a, c| trimmed(a, c, false, true)));
 }

@@ -1,6 +1,6 @@
 //! `||`, CONCAT, CONCAT_WS and ELT.
 
-use crate::bind::{BYTES, Binding, Closure, Form, STRING, Want, declare};
+use crate::bind::{BYTES, Binding, Closure, Form, Gives, STRING, Want, declare};
 use crate::lane::{Bytes, I64, Reader, Text, map2, text_rows};
 use std::sync::Arc;
 use tidemill_plan::{Datum, EvalContext, FunctionRegistry, Kernel};
@@ -14,7 +14,7 @@ pub fn register(registry: &mut FunctionRegistry) {
         registry,
         "||",
         [
-            Form::new(&[T, T], crate::bind::Gives::From(joined_type), concat).total(),
+            Form::new(&[T, T], Gives::From(joined_type), concat).total(),
             Form::new(&[Want::Bytes, Want::Bytes], BYTES, |args, ctx| {
                 map2::<Bytes, Bytes, Bytes>(args, ctx, |a, b| Ok(Some([a, b].concat())))
             })
@@ -23,7 +23,17 @@ pub fn register(registry: &mut FunctionRegistry) {
     );
     declare(registry, "CONCAT", [Form::new(&[T], STRING, concat).repeats().total()]);
     declare(registry, "CONCAT_WS", [Form::new(&[T, T], STRING, concat_ws).repeats().total()]);
-    declare(registry, "ELT", [Form::made(&[Want::BigInt, T], STRING, elt_of).repeats().nullable()]);
+    declare(
+        registry,
+        "ELT",
+        [Form::made(&[Want::BigInt, T], Gives::From(elt_type), elt_of).repeats().nullable()],
+    );
+}
+
+/// The type the texts have in common.
+fn elt_type(binding: &Binding<'_>) -> Result<TypeKind> {
+    let common = crate::types::common_type(&binding.args[1..]);
+    Ok(common.map_or(STRING, |common| common.kind))
 }
 
 /// A constant index below 0 is refused, as in Flink; one that no text has gives NULL.

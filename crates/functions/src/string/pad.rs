@@ -1,23 +1,34 @@
 //! LPAD, RPAD and OVERLAY, which count UTF-16 units as Java strings do.
 
-use crate::bind::{Form, STRING, Want, declare};
+use crate::bind::{Binding, Form, Gives, STRING, Want, declare};
 use crate::lane::{I32, Reader, Text, text_rows, text3};
 use tidemill_plan::{Datum, EvalContext, FunctionRegistry};
-use tidemill_types::Result;
+use tidemill_types::data_type::LENGTH_MAX;
+use tidemill_types::{Result, TypeKind};
 
 /// Adds the functions.
 pub fn register(registry: &mut FunctionRegistry) {
     use Want::{Int, Text as T};
-    declare(registry, "LPAD", [Form::new(&[T, Int, T], STRING, |a, c| pad(a, c, true)).nullable().total()]);
-    declare(registry, "RPAD", [Form::new(&[T, Int, T], STRING, |a, c| pad(a, c, false)).nullable().total()]);
+    declare(registry, "LPAD", [Form::new(&[T, Int, T], STRING, |a, c| pad(a, c, true)).total()]);
+    declare(registry, "RPAD", [Form::new(&[T, Int, T], STRING, |a, c| pad(a, c, false)).total()]);
     declare(
         registry,
         "OVERLAY",
         [
-            Form::new(&[T, T, Int], STRING, overlay).total(),
-            Form::new(&[T, T, Int, Int], STRING, overlay).total(),
+            Form::new(&[T, T, Int], Gives::From(overlay_type), overlay).total(),
+            Form::new(&[T, T, Int, Int], Gives::From(overlay_type), overlay).total(),
         ],
     );
+}
+
+/// A VARCHAR as long as both texts together.
+fn overlay_type(binding: &Binding<'_>) -> Result<TypeKind> {
+    let length = |kind: &TypeKind| match kind {
+        TypeKind::Char(n) | TypeKind::Varchar(n) => *n,
+        _ => LENGTH_MAX,
+    };
+    let both = length(&binding.args[0].kind).saturating_add(length(&binding.args[1].kind));
+    Ok(TypeKind::Varchar(both.min(LENGTH_MAX)))
 }
 
 fn units(text: &str) -> Vec<u16> {

@@ -3,7 +3,7 @@
 use crate::bind::{Form, Want, declare, declare_all};
 use crate::lane::{Bytes, Flag, I32, Text, map2, map3};
 use tidemill_plan::FunctionRegistry;
-use tidemill_types::TypeKind;
+use tidemill_types::{Error, TypeKind};
 
 /// Adds the functions.
 pub fn register(registry: &mut FunctionRegistry) {
@@ -40,14 +40,18 @@ pub fn register(registry: &mut FunctionRegistry) {
                 let from = crate::lane::Reader::<I32>::new(&a[2]);
                 crate::lane::map_rows::<I32>(a, c, |row| {
                     Ok(match (text.get(row), needle.get(row), from.get(row), nth.get(row)) {
+                        (Some(_), Some(_), Some(_), Some(nth)) if nth < 1 => {
+                            return Err(Error::data(format!(
+                                "INSTR looks for the n-th place, n from 1 on, not {nth}"
+                            )));
+                        }
                         (Some(text), Some(needle), Some(from), Some(nth)) => {
                             Some(instr(text, needle, from, nth))
                         }
                         _ => None,
                     })
                 })
-            })
-            .total(),
+            }),
         ],
     );
     ends(

@@ -10,7 +10,9 @@ pub fn register(registry: &mut FunctionRegistry) {
     declare(
         registry,
         "URL_ENCODE",
-        [Form::new(&[T], STRING, |a, c| text1::<Text>(a, c, |text, out| Ok(encode(text, out)))).total()],
+        [Form::new(&[T], STRING, |a, c| text1::<Text>(a, c, |text, out| Ok(encode(text, out))))
+            .nullable()
+            .total()],
     );
     declare(
         registry,

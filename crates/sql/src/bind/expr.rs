@@ -100,7 +100,10 @@ impl Binder<'_> {
             }
             ExprKind::Cast { lenient, operand, target } => {
                 let bound = self.bind_expr(operand, env)?;
-                let target = types::data_type(target)?.with_nullable(true);
+                let mut target = types::data_type(target)?.with_nullable(true);
+                if let TypeKind::Time(digits) = &mut target.kind {
+                    *digits = (*digits).min(3);
+                }
                 self.cast(bound, &target, if *lenient { CastMode::TryCast } else { CastMode::Cast }, span)
             }
             ExprKind::Call(call) => self.bind_call(call, env),
@@ -132,7 +135,7 @@ impl Binder<'_> {
             }
             ExprKind::Trim { side, characters, operand } => {
                 let name = match side {
-                    TrimSide::Both => "BTRIM",
+                    TrimSide::Both => "TRIM",
                     TrimSide::Leading => "LTRIM",
                     TrimSide::Trailing => "RTRIM",
                 };
@@ -321,6 +324,10 @@ impl Binder<'_> {
     pub(crate) fn case(&self, branches: Vec<(Expr, Expr)>, otherwise: Expr, span: Span) -> Bound<Expr> {
         let results: Vec<DataType> =
             branches.iter().map(|(_, result)| result.data_type()).chain([otherwise.data_type()]).collect();
+        if results.iter().all(|result| result.kind == TypeKind::Null) {
+            return Err(Diagnostic::new(span, "every result of this CASE is a bare NULL")
+                .with_hint("write CAST(NULL AS …) with the type you want"));
+        }
         let data_type = self.common_type(&results, span, "the results of CASE")?;
         let branches = branches
             .into_iter()

@@ -26,6 +26,10 @@ pub(crate) fn literal(literal: &Literal, span: Span) -> Bound<Expr> {
         Literal::Double(text) => {
             let value: f64 =
                 text.parse().map_err(|_| Diagnostic::new(span, format!("'{text}' is no number")))?;
+            if value.is_infinite() {
+                return Err(Diagnostic::new(span, format!("the number {text} is out of range"))
+                    .with_hint("a DOUBLE reaches up to 1.8e308"));
+            }
             Ok(constant(Arc::new(Float64Array::from(vec![value])), TypeKind::Double, text.clone()))
         }
         Literal::String(text) => Ok(string(text)),
@@ -65,9 +69,9 @@ pub(crate) fn bigint(value: i64) -> Expr {
     constant(Arc::new(Int64Array::from(vec![value])), TypeKind::BigInt, value.to_string())
 }
 
-/// A text constant: CHAR(n).
+/// A text constant: CHAR(n), where n counts UTF-16 units as Java does.
 pub(crate) fn string(text: &str) -> Expr {
-    let length = text.chars().count() as u32;
+    let length = text.encode_utf16().count() as u32;
     let value = Arc::new(StringViewArray::from(vec![text]));
     constant(value, TypeKind::Char(length), format!("'{}'", text.replace('\'', "''")))
 }
@@ -80,19 +84,23 @@ pub(crate) fn boolean(value: bool) -> Expr {
 
 /// An exact number, with its sign.
 pub(crate) fn number(text: &str, span: Span) -> Bound<Expr> {
-    if !text.contains('.') {
-        if let Ok(value) = text.parse::<i32>() {
+    let whole = text.strip_suffix('.').unwrap_or(text);
+    if !whole.contains('.') {
+        if let Ok(value) = whole.parse::<i32>() {
             return Ok(int(value));
         }
-        if let Ok(value) = text.parse::<i64>() {
-            return Ok(bigint(value));
-        }
+        return whole.parse::<i64>().map(bigint).map_err(|_| {
+            Diagnostic::new(span, format!("the number {text} is out of range")).with_hint(
+                "write it with a point (….0) for a DECIMAL, or with an exponent (1e40) for a DOUBLE",
+            )
+        });
     }
     let (negative, unsigned) = match text.strip_prefix('-') {
         Some(unsigned) => (true, unsigned),
         None => (false, text),
     };
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let whole = if fraction.len() == 38 && whole == "0" { "" } else { whole };
     let digits = format!("{whole}{fraction}");
     let (precision, scale) = (digits.len().max(1), fraction.len());
     let unscaled: Option<i128> = digits.parse().ok().filter(|_| precision <= 38);
@@ -142,7 +150,7 @@ fn parse_time(text: &str) -> Option<(i64, u8)> {
 fn time(text: &str, span: Span) -> Bound<Expr> {
     let (nanos, digits) = parse_time(text).ok_or_else(|| bad(span, "TIME", text, "HH:mm:ss"))?;
     let value: ArrayRef = Arc::new(Time32MillisecondArray::from(vec![(nanos / 1_000_000) as i32]));
-    Ok(constant(value, TypeKind::Time(digits), format!("TIME '{text}'")))
+    Ok(constant(value, TypeKind::Time(digits.min(3)), format!("TIME '{text}'")))
 }
 
 fn timestamp(text: &str, span: Span) -> Bound<Expr> {
