@@ -98,7 +98,7 @@ fn of_kind(name: &str, kind: &TypeKind, legacy: bool) -> Result<Value> {
         TypeKind::Row(fields) => {
             record(name, fields.iter().map(|field| (field.name.as_str(), &field.data_type)), legacy)?
         }
-        TypeKind::IntervalMonth | TypeKind::IntervalDay | TypeKind::Variant => {
+        TypeKind::IntervalMonth | TypeKind::IntervalDay | TypeKind::Variant | TypeKind::Bitmap => {
             return Err(Error::user(format!("the format 'avro' can't carry {kind}")));
         }
     })
