@@ -1,6 +1,6 @@
 //! A connector as a value, and the table of them that the composition root fills.
 
-use crate::{OpenSink, OpenSource};
+use crate::{Lookups, OpenSink, OpenSource};
 use std::path::Path;
 use std::sync::Arc;
 use tidemill_types::options::{near, quoted_or};
@@ -86,6 +86,8 @@ pub struct Connector {
     pub source: Option<fn(&TableRequest<'_>) -> Result<OpenSource>>,
     /// How a sink is opened; `None` if tables can only be read.
     pub sink: Option<fn(&TableRequest<'_>) -> Result<OpenSink>>,
+    /// How tables are looked up by key.
+    pub lookups: Lookups,
     /// Whether all rows must pass one sink task (a terminal, a single file).
     pub single_task_sink: bool,
 }

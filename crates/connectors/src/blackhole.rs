@@ -1,6 +1,6 @@
 //! `blackhole`: a sink that takes every changelog and keeps nothing; its rows are counted like any other's.
 
-use tidemill_connector::{Connector, Guarantee, OpenSink, Packet, Sink, SinkFront, TableRequest};
+use tidemill_connector::{Connector, Guarantee, Lookups, OpenSink, Packet, Sink, SinkFront, TableRequest};
 use tidemill_types::{Chunk, Result};
 
 /// The connector.
@@ -19,6 +19,7 @@ pub(crate) fn connector() -> Connector {
         check: |_| Ok(()),
         source: None,
         sink: Some(open),
+        lookups: Lookups::NONE,
         single_task_sink: false,
     }
 }

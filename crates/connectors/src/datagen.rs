@@ -7,7 +7,7 @@ mod plan;
 mod shape;
 mod source;
 
-use tidemill_connector::{Connector, OpenSource, TableRequest};
+use tidemill_connector::{Connector, Lookups, OpenSource, TableRequest};
 use tidemill_types::{OptionKind, OptionSpec, Options, Result};
 
 const ROWS_PER_SECOND: OptionSpec =
@@ -55,6 +55,7 @@ pub(crate) fn connector() -> Connector {
         check: |request| plan::Plan::of(request).map(drop),
         source: Some(open),
         sink: None,
+        lookups: Lookups::NONE,
         single_task_sink: false,
     }
 }

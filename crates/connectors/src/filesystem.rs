@@ -27,7 +27,7 @@ mod whole;
 use options::*;
 use path::Location;
 pub(crate) use stdout::StandardOutput;
-use tidemill_connector::{Connector, Guarantee, MetadataKey, OpenSink, OpenSource, TableRequest};
+use tidemill_connector::{Connector, Guarantee, Lookups, MetadataKey, OpenSink, OpenSource, TableRequest};
 use tidemill_types::data_type::LENGTH_MAX;
 use tidemill_types::{Error, Options, Result, TypeKind};
 
@@ -47,6 +47,7 @@ pub(crate) fn connector() -> Connector {
         check,
         source: Some(open_source),
         sink: Some(open_sink),
+        lookups: Lookups::NONE,
         single_task_sink: false,
     }
 }

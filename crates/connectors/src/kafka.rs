@@ -16,7 +16,7 @@ use sink::config::SinkConfig;
 use sink::front::Front;
 use source::KafkaSource;
 use source::config::SourceConfig;
-use tidemill_connector::{Connector, MetadataKey, OpenSink, OpenSource, RecordFields, TableRequest};
+use tidemill_connector::{Connector, Lookups, MetadataKey, OpenSink, OpenSource, RecordFields, TableRequest};
 use tidemill_types::data_type::LENGTH_MAX;
 use tidemill_types::{DataType, Options, Result, TypeKind};
 
@@ -63,6 +63,7 @@ fn common() -> Connector {
         check: |_| Ok(()),
         source: None,
         sink: None,
+        lookups: Lookups::NONE,
         single_task_sink: false,
     }
 }

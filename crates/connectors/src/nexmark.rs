@@ -13,7 +13,7 @@ mod source;
 mod texts;
 
 use config::*;
-use tidemill_connector::{Connector, OpenSource, TableRequest};
+use tidemill_connector::{Connector, Lookups, OpenSource, TableRequest};
 use tidemill_types::{Options, Result};
 
 /// The connector.
@@ -32,6 +32,7 @@ pub(crate) fn connector() -> Connector {
         check,
         source: Some(open),
         sink: None,
+        lookups: Lookups::NONE,
         single_task_sink: false,
     }
 }

@@ -3,7 +3,7 @@
 //! Source of the form: Flink documentation, "Print SQL Connector". One task writes, so lines stay in order.
 
 use crate::filesystem::StandardOutput;
-use tidemill_connector::{Connector, Guarantee, OpenSink, Packet, SinkFront, TableRequest};
+use tidemill_connector::{Connector, Guarantee, Lookups, OpenSink, Packet, SinkFront, TableRequest};
 use tidemill_format::write_changes;
 use tidemill_types::{Chunk, OptionKind, OptionSpec, Result, Schema};
 
@@ -31,6 +31,7 @@ pub(crate) fn connector() -> Connector {
         check: |_| Ok(()),
         source: None,
         sink: Some(open),
+        lookups: Lookups::NONE,
         single_task_sink: true,
     }
 }

@@ -10,7 +10,7 @@ mod lines;
 mod listen;
 
 use crate::ingest_log::{self, Inflow};
-use tidemill_connector::{Connector, Fetched, OpenSource, Positions, Source, TableRequest};
+use tidemill_connector::{Connector, Fetched, Lookups, OpenSource, Positions, Source, TableRequest};
 use tidemill_types::{Error, OptionKind, OptionSpec, Options, Result};
 
 const MODE: OptionSpec = OptionSpec::new(
@@ -87,6 +87,7 @@ pub(crate) fn connector() -> Connector {
         check: |request| Config::of(request).map(drop),
         source: Some(open),
         sink: None,
+        lookups: Lookups::NONE,
         single_task_sink: false,
     }
 }

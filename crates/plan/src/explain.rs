@@ -85,9 +85,7 @@ impl Operator {
             Operator::IntervalJoin(join) => join.text(),
             Operator::WindowJoin(join) => join.on.text(),
             Operator::TemporalJoin(join) => join.on.text(),
-            Operator::LookupJoin(join) => {
-                format!("table={}, connector={}, {}", join.table.table, join.table.connector, join.on.text())
-            }
+            Operator::LookupJoin(join) => join.text(),
             Operator::Union | Operator::DropUpdateBefore | Operator::ChangelogNormalize { .. } => {
                 String::new()
             }
@@ -190,7 +188,7 @@ impl Operator {
             Operator::Join(join) => join.state(),
             Operator::IntervalJoin(join) => join.state(),
             Operator::WindowJoin(_) => "both sides' rows, until the watermark passes their window's end".into(),
-            Operator::LookupJoin(_) => "the whole table, read once when the job starts".into(),
+            Operator::LookupJoin(join) => join.state(),
             Operator::TemporalJoin(_) => {
                 "left rows, until the watermark passes their time; of each key the right versions from the one \
                  valid at the watermark on"

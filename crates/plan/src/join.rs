@@ -1,7 +1,7 @@
 //! Plans of joins: what pairs rows, and what bounds how long rows are kept, as plain data.
 
-use crate::{Expr, SourcePlan};
-use tidemill_types::{Schema, TimeAttribute};
+use crate::Expr;
+use tidemill_types::TimeAttribute;
 
 /// What pairs the rows of two inputs, and which rows come out.
 #[derive(Debug, Clone)]
@@ -84,19 +84,6 @@ pub struct TemporalJoinPlan {
     pub right_time: usize,
     /// Whether `-U` of the right input ends the version that it takes back; else it is skipped.
     pub update_before: bool,
-}
-
-/// A join of each row with the rows that a table holds under its key when the row comes.
-#[derive(Debug, Clone)]
-pub struct LookupJoinPlan {
-    /// What pairs rows: inner or left. Right columns are those of `schema`.
-    pub on: JoinOn,
-    /// The table; it ends.
-    pub table: SourcePlan,
-    /// Conditions and columns over the table, one step above the other.
-    pub steps: Vec<(Option<Expr>, Vec<Expr>)>,
-    /// The columns after all steps.
-    pub schema: Schema,
 }
 
 /// Which rows come out of a join.

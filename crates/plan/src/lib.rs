@@ -10,6 +10,7 @@ pub mod explain;
 pub mod expr;
 pub mod function;
 pub mod join;
+pub mod lookup;
 pub mod over;
 pub mod pattern;
 pub mod rank;
@@ -26,9 +27,8 @@ pub use expr::Expr;
 pub use function::{
     ArgumentInfo, BindCall, BoundScalar, CastMode, FunctionRegistry, Kernel, ScalarFunction, SessionInfo,
 };
-pub use join::{
-    IntervalJoinPlan, JoinKind, JoinOn, JoinPlan, LookupJoinPlan, TemporalJoinPlan, WindowJoinPlan,
-};
+pub use join::{IntervalJoinPlan, JoinKind, JoinOn, JoinPlan, TemporalJoinPlan, WindowJoinPlan};
+pub use lookup::{AskPlan, AskedKey, CachePlan, LookupAccess, LookupJoinPlan, MissPlan, Reload};
 pub use stable_id::stable_ids;
 pub use stream::{
     ChangelogMode, Exchange, FromChangelogPlan, Input, Node, NodeId, Operator, SetOperationKind,

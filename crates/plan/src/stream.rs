@@ -3,7 +3,8 @@
 //! Invariant: nodes are in topological order; a node's inputs have smaller ids. Column indices refer to the
 //! schema of the input node.
 
-use crate::join::{IntervalJoinPlan, JoinPlan, LookupJoinPlan, TemporalJoinPlan, WindowJoinPlan};
+use crate::join::{IntervalJoinPlan, JoinPlan, TemporalJoinPlan, WindowJoinPlan};
+use crate::lookup::LookupJoinPlan;
 use crate::over::OverPlan;
 use crate::pattern::MatchRecognizePlan;
 use crate::rank::{DeduplicatePlan, TimeSortPlan, TopNPlan, WindowTopNPlan};

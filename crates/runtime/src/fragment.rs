@@ -3,12 +3,13 @@
 //! 1. A node is a *root* if it reads (source, values) or if rows reach it through an exchange.
 //! 2. A fragment is a root and all that forward edges reach from it up to the next roots. A forward union
 //!    under several sources therefore runs once in each of their fragments.
-//! 3. Every edge into a root that receives becomes an exchange from each fragment that holds its upper node.
+//! 3. A lookup that asks its table is a root too, because rows wait in front of it.
+//! 4. Every edge into a root that receives becomes an exchange from each fragment that holds its upper node.
 //!
 //! Invariant: fragments are in topological order of their roots; nodes that reach no sink are left out.
 
 use std::collections::BTreeSet;
-use tidemill_plan::{Exchange, Expr, Node, NodeId, Operator, SinkTarget, StreamPlan};
+use tidemill_plan::{Exchange, Expr, LookupAccess, Node, NodeId, Operator, SinkTarget, StreamPlan};
 use tidemill_types::{Error, Result};
 
 /// How a fragment gets its rows.
@@ -54,14 +55,25 @@ pub fn cut(plan: &StreamPlan, parallelism: usize, single: impl Fn(&Node) -> bool
     let roots: Vec<(NodeId, Root)> =
         cutter.live_ids().filter_map(|id| Some((id, cutter.root(id)?))).collect();
     let place = |id: NodeId| roots.iter().position(|root| root.0 == id).expect("receivers are roots");
-    let mut fragments = Vec::new();
-    for &(root, kind) in &roots {
-        let nodes = cutter.reach(root);
-        let edges = cutter.edges(&nodes, place);
-        let parallelism = cutter.parallelism(root, kind, &nodes, parallelism)?;
-        fragments.push(Fragment { root, kind, nodes, parallelism, edges });
+    let reached: Vec<Vec<NodeId>> = roots.iter().map(|root| cutter.reach(root.0)).collect();
+    let mut fragments: Vec<Fragment> = Vec::new();
+    for (&(root, kind), nodes) in roots.iter().zip(&reached) {
+        let edges = cutter.edges(nodes, &reached, place);
+        let feeder = fragments.iter().find(|from| relays(from, fragments.len(), &plan.nodes[root]));
+        let parallelism = match feeder {
+            Some(feeder) => feeder.parallelism,
+            None => cutter.parallelism(root, kind, nodes, parallelism)?,
+        };
+        fragments.push(Fragment { root, kind, nodes: nodes.clone(), parallelism, edges });
     }
     Ok(fragments)
+}
+
+/// Whether a fragment hands its rows on, task by task, to the one with this root, in which they wait for a table's
+/// answers. The tags of a source then go with them.
+pub fn relays(from: &Fragment, to: usize, root: &Node) -> bool {
+    let forward = from.edges.iter().any(|edge| edge.to == to && edge.exchange == Exchange::Forward);
+    forward && root.operator.asks().is_some()
 }
 
 struct Cutter<'a> {
@@ -82,6 +94,7 @@ impl Cutter<'_> {
             [] => Some(Root::Source),
             inputs if inputs.iter().any(|input| input.exchange != Exchange::Forward) => Some(Root::Receiver),
             inputs if (inputs.len() > 1 && !union) || (self.single)(node) => Some(Root::Receiver),
+            _ if node.operator.asks().is_some() => Some(Root::Receiver),
             _ => None,
         }
     }
@@ -96,12 +109,13 @@ impl Cutter<'_> {
         nodes.into_iter().collect()
     }
 
-    fn edges(&self, nodes: &[NodeId], place: impl Fn(NodeId) -> usize) -> Vec<Edge> {
+    fn edges(&self, nodes: &[NodeId], reached: &[Vec<NodeId>], place: impl Fn(NodeId) -> usize) -> Vec<Edge> {
         let mut edges = Vec::new();
         for id in self.live_ids().filter(|&id| self.root(id) == Some(Root::Receiver)) {
             for (port, input) in self.plan.nodes[id].inputs.iter().enumerate() {
                 if nodes.contains(&input.node) {
-                    let exchange = self.exchange(id, &input.exchange);
+                    let feeders = reached.iter().filter(|nodes| nodes.contains(&input.node)).count();
+                    let exchange = self.exchange(id, &self.exchange_to_ask(id, &input.exchange, feeders));
                     edges.push(Edge { from: input.node, to: place(id), port, exchange });
                 }
             }
@@ -118,12 +132,39 @@ impl Cutter<'_> {
         }
     }
 
+    /// Rows that wait for answers come straight from the tasks above, unless their order does not matter or is to
+    /// be restored first: what comes from several fragments has no common order of blobs.
+    fn exchange_to_ask(&self, to: NodeId, exchange: &Exchange, feeders: usize) -> Exchange {
+        match &self.plan.nodes[to].operator {
+            Operator::LookupJoin(join) => match join.access {
+                LookupAccess::Asked(ref plan) if plan.shuffled || !plan.ordered || feeders > 1 => {
+                    Exchange::Hash(join.on.left_keys.clone())
+                }
+                _ => exchange.clone(),
+            },
+            _ => exchange.clone(),
+        }
+    }
+
+    /// Whether nodes, or those behind a lookup that rows go through task by task, ask for the watermark at each row.
+    fn read_watermark(&self, nodes: &[NodeId]) -> bool {
+        let behind = |id: &NodeId| {
+            let node = &self.plan.nodes[*id];
+            node.operator.asks().is_some() && node.inputs.iter().any(|input| nodes.contains(&input.node))
+        };
+        nodes.iter().any(|&id| reads_watermark(&self.plan.nodes[id]))
+            || self
+                .live_ids()
+                .filter(|id| !nodes.contains(id) && behind(id))
+                .any(|id| self.read_watermark(&self.reach(id)))
+    }
+
     fn parallelism(&self, root: NodeId, kind: Root, nodes: &[NodeId], wanted: usize) -> Result<usize> {
         let node = &self.plan.nodes[root];
         let single = |exchange: &Exchange| self.exchange(root, exchange) == Exchange::Single;
         Ok(match (&node.operator, kind) {
             (Operator::Source(source), _) => match source.options.get("scan.parallelism") {
-                _ if nodes.iter().any(|&id| reads_watermark(&self.plan.nodes[id])) => 1,
+                _ if self.read_watermark(nodes) => 1,
                 None => wanted,
                 Some(text) => text.trim().parse::<usize>().ok().filter(|&tasks| tasks > 0).map_or_else(
                     || {

@@ -15,6 +15,9 @@ mod exchange;
 mod fragment;
 mod job;
 mod lane;
+mod lookup_edge;
+mod lookup_stage;
+mod lookup_table;
 mod message;
 mod metrics;
 mod options;
@@ -35,7 +38,7 @@ pub use checkpoint::{CheckpointOptions, SavedJob, SavedTable, forget_loaded, rel
 pub use collect::{CollectReceiver, CollectSender, collect_channel};
 pub use fragment::{Edge, Fragment, Root, cut};
 pub use job::{JobHandle, RunSummary};
-pub use metrics::{CheckpointMetrics, JobMetrics, OperatorMetrics, SourceMetrics};
+pub use metrics::{CheckpointMetrics, JobMetrics, LookupMetrics, OperatorMetrics, SourceMetrics};
 pub use options::{BadRecords, JobOptions, Retry};
 #[cfg(feature = "simulation")]
 pub use start::simulate;

@@ -21,6 +21,8 @@ pub struct Tag {
     pub idle: bool,
     /// Whether this is the last piece of the blob in this lane.
     pub last: bool,
+    /// Whether an epoch of the source, or the source, ends behind this piece.
+    pub closing: bool,
 }
 
 /// What a task hands to another.

@@ -3,6 +3,7 @@
 //! Invariant: each counter has one writer; readers see values that may be a step old, never torn.
 
 use crate::lane::Lane;
+use crate::lookup_edge::LookupCounters;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -133,6 +134,7 @@ pub(crate) struct Registry {
     pub(crate) checkpoints: Arc<CheckpointCounters>,
     pub(crate) operators: Vec<OperatorEntry>,
     pub(crate) sources: Vec<(String, Arc<SourceCounters>)>,
+    pub(crate) lookups: Vec<(String, Arc<LookupCounters>)>,
     state_bytes_peak: AtomicUsize,
 }
 
@@ -156,6 +158,8 @@ pub struct JobMetrics {
     pub operators: Vec<OperatorMetrics>,
     /// Each source, in plan order.
     pub sources: Vec<SourceMetrics>,
+    /// Each table that is looked up, over all tasks.
+    pub lookups: Vec<LookupMetrics>,
     /// The state of all operators, in bytes.
     pub state_bytes: usize,
     /// The highest of `state_bytes` that was seen.
@@ -198,7 +202,52 @@ pub struct SourceMetrics {
     pub retries: u64,
 }
 
+/// How a table was looked up so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LookupMetrics {
+    /// The table.
+    pub table: String,
+    /// Keys that the cache knew.
+    pub hits: u64,
+    /// Keys that it did not know; 0 without a cache.
+    pub misses: u64,
+    /// Rows that are held: of the cache, or of the whole table.
+    pub cached_rows: u64,
+    /// Calls that asked for keys, those that failed included.
+    pub calls: u64,
+    /// Keys that were asked for.
+    pub keys: u64,
+    /// How often a failed call or read was made again.
+    pub retries: u64,
+    /// How often the whole table was read.
+    pub loads: u64,
+}
+
+impl LookupMetrics {
+    fn add(&mut self, counters: &LookupCounters) {
+        self.hits += counters.hits.load(Relaxed);
+        self.misses += counters.misses.load(Relaxed);
+        self.cached_rows += counters.cached_rows.load(Relaxed);
+        self.calls += counters.calls.load(Relaxed);
+        self.keys += counters.keys.load(Relaxed);
+        self.retries += counters.retries.load(Relaxed);
+        self.loads += counters.loads.load(Relaxed);
+    }
+}
+
 impl Registry {
+    fn lookups(&self) -> Vec<LookupMetrics> {
+        let mut found: Vec<LookupMetrics> = Vec::new();
+        for (table, counters) in &self.lookups {
+            let at = found.iter().position(|known| known.table == *table).unwrap_or_else(|| {
+                found.push(LookupMetrics { table: table.clone(), ..LookupMetrics::default() });
+                found.len() - 1
+            });
+            found[at].add(counters);
+        }
+        found
+    }
+
     /// The counters as they stand.
     pub(crate) fn snapshot(&self) -> JobMetrics {
         let operators: Vec<OperatorMetrics> = self.operators.iter().map(OperatorEntry::metrics).collect();
@@ -211,7 +260,14 @@ impl Registry {
             retries: counters.retries.load(Relaxed),
         });
         let checkpoints = self.checkpoints.lock().clone();
-        JobMetrics { operators, sources: sources.collect(), state_bytes, state_bytes_peak, checkpoints }
+        JobMetrics {
+            operators,
+            sources: sources.collect(),
+            lookups: self.lookups(),
+            state_bytes,
+            state_bytes_peak,
+            checkpoints,
+        }
     }
 
     /// Whether an operator reads a source.

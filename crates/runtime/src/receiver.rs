@@ -402,7 +402,7 @@ mod tests {
                 receiver.add_group("in".into(), "source", 0, GroupOrder::Sequence { per_split }, lanes.clone());
                 let mut queues = vec![std::collections::VecDeque::new(); tasks];
                 for (sequence, (split, values, task)) in blobs.iter().enumerate() {
-                    let tag = Tag { sequence: sequence as u64, split: *split, idle: false, last: false };
+                    let tag = Tag { sequence: sequence as u64, split: *split, idle: false, last: false, closing: false };
                     let (first, rest) = values.split_at(values.len() / 2);
                     let queue = &mut queues[task % tasks];
                     queue.push_back(piece(first, tag));

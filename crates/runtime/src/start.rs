@@ -14,7 +14,7 @@ mod builder;
 mod lanes;
 mod lookup;
 mod nodes;
-mod open;
+pub(crate) mod open;
 mod phases;
 mod shared;
 #[cfg(feature = "simulation")]
@@ -22,6 +22,8 @@ pub mod simulate;
 
 use crate::checkpoint::{Board, Coordinator};
 use crate::job::{JobHandle, JobShared, PhaseWatch, phase_channel};
+use crate::lookup_edge::Asker;
+use crate::lookup_table::Reloader;
 use crate::metrics::Registry;
 use crate::options::JobOptions;
 use crate::signal::WorkerSignal;
@@ -49,7 +51,7 @@ pub fn start(plan: &StreamPlan, options: JobOptions) -> Result<JobHandle> {
         .map_err(|error| Error::external_fatal(format!("can't start threads: {error}")))?;
     let built = {
         let _entered = edges.enter();
-        Builder::new(plan, &options)?.build()
+        Builder::new(plan, &options, &edges).and_then(Builder::build)
     };
     match built {
         Ok(built) => Ok(built.launch(edges, &options)),
@@ -68,6 +70,8 @@ struct Built {
     workers: Workers,
     sources: Vec<SourcePart>,
     sinks: Vec<Writer>,
+    askers: Vec<Asker>,
+    reloaders: Vec<Reloader>,
     metrics: Registry,
     board: Option<Board>,
     lost_changes: Arc<AtomicBool>,
@@ -95,7 +99,8 @@ impl Built {
     fn spawn_edges(self, edges: &tokio::runtime::Handle, options: &JobOptions) -> (Arc<JobShared>, Workers) {
         let (phase, watch) = phase_channel();
         let readers = self.sources.iter().filter(|part| part.open.is_some()).count();
-        let parts = self.workers.len() + readers + self.sinks.len() + usize::from(self.board.is_some());
+        let edge_parts = readers + self.sinks.len() + self.askers.len();
+        let parts = self.workers.len() + edge_parts + usize::from(self.board.is_some());
         let signals = self.workers.iter().map(|(signal, _)| signal.clone()).collect();
         let checkpoint_counters = self.metrics.checkpoints.clone();
         let job = Arc::new(JobShared::new(signals, parts, self.metrics, phase));
@@ -112,6 +117,12 @@ impl Built {
                 checkpoints: part.checkpoints,
             };
             edges.spawn(run_edge(job.clone(), watch.clone(), reader.run()));
+        }
+        for asker in self.askers {
+            edges.spawn(run_edge(job.clone(), watch.clone(), asker.run()));
+        }
+        for reloader in self.reloaders {
+            edges.spawn(reloader.run(job.clone(), watch.clone()));
         }
         for writer in self.sinks {
             edges.spawn(run_edge(job.clone(), watch.clone(), writer.run()));

@@ -6,6 +6,7 @@
 use crate::chain::Chain;
 use crate::checkpoint::{Barrier, PartReporter, Report, Restored, Whole};
 use crate::decode::SourceDecoder;
+use crate::lookup_stage::{Leaving, LookupStage, Stepped};
 use crate::message::Tag;
 use crate::options::{COALESCE_ROWS_MIN, LINGER_MS};
 use crate::receiver::{Received, Receiver};
@@ -13,7 +14,7 @@ use crate::signal::TaskSignal;
 use crate::source_queue::{Payload, Pulled, SourceItem, SourceQueue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use tidemill_types::{Chunk, Result};
+use tidemill_types::{Chunk, Result, WATERMARK_NONE};
 
 /// What a step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +40,14 @@ pub enum TaskInput {
     Source(SourceInput),
     /// From other tasks; with the number of rows in all lanes.
     Lanes(Receiver, Arc<AtomicUsize>),
+    /// From other tasks, and rows wait for a table's answers.
+    Lookup(Box<LookupStage>),
 }
 
 impl TaskInput {
     fn watermarks(&self) -> Vec<(String, i64)> {
         match self {
-            TaskInput::Source(_) => Vec::new(),
+            TaskInput::Source(_) | TaskInput::Lookup(_) => Vec::new(),
             TaskInput::Lanes(receiver, _) => receiver.watermarks(),
         }
     }
@@ -163,6 +166,7 @@ impl Task {
                 return Ok(Step::Partial);
             }
             TaskInput::Lanes(..) => self.step_lanes()?,
+            TaskInput::Lookup(_) => self.step_lookup(now_ms)?,
         };
         if step == Step::Progress {
             self.flush_at.get_or_insert(now_ms + LINGER_MS as i64);
@@ -202,20 +206,55 @@ impl Task {
                 self.chain.push(port, chunk)?;
             }
             Received::Idle => self.chain.idle(),
-            Received::Barrier(barrier) => self.on_barrier(&barrier)?,
+            Received::Barrier(barrier) => {
+                let watermarks = receiver.watermarks();
+                self.on_barrier(&barrier, watermarks)?;
+            }
             Received::Nothing => return Ok(Step::Idle),
             Received::End { drained } => {
                 self.chain.settle()?;
-                self.end(drained);
+                let watermarks = self.input.watermarks();
+                self.end(drained, watermarks);
             }
         }
         Ok(Step::Progress)
     }
 
-    /// All inputs stand at the end of the epoch.
-    fn on_barrier(&mut self, barrier: &Arc<Barrier>) -> Result<()> {
+    fn step_lookup(&mut self, now_ms: i64) -> Result<Step> {
+        let TaskInput::Lookup(stage) = &mut self.input else { return Ok(Step::Idle) };
+        match stage.step(self.rows_max, now_ms, self.chain.root_counters())? {
+            Stepped::Nothing => return Ok(Step::Idle),
+            Stepped::Worked => {}
+            Stepped::Leaves(Leaving::Chunks(chunks, watermark, tag)) => {
+                self.chain.tag = tag;
+                if watermark != WATERMARK_NONE {
+                    self.chain.set_root_watermark(watermark);
+                }
+                chunks.into_iter().try_for_each(|chunk| self.chain.push(0, chunk))?;
+            }
+            Stepped::Leaves(Leaving::Seal(tag)) => {
+                self.chain.tag = Some(tag);
+                self.chain.seal(tag);
+            }
+            Stepped::Leaves(Leaving::Idle) => self.chain.idle(),
+            Stepped::Leaves(Leaving::Barrier(barrier, watermarks, tag)) => {
+                self.chain.tag = tag;
+                self.on_barrier(&barrier, watermarks)?;
+            }
+            Stepped::Leaves(Leaving::End { drained, watermarks, tag }) => {
+                self.chain.tag = tag;
+                self.chain.settle()?;
+                tag.into_iter().for_each(|tag| self.chain.seal(tag));
+                self.end(drained, watermarks);
+            }
+        }
+        Ok(Step::Progress)
+    }
+
+    /// All inputs stand at the end of the epoch, with these watermarks.
+    fn on_barrier(&mut self, barrier: &Arc<Barrier>, watermarks: Vec<(String, i64)>) -> Result<()> {
         let mut state = self.chain.barrier(barrier)?;
-        state.watermarks.extend(self.input.watermarks());
+        state.watermarks.extend(watermarks);
         if let Some(checkpoints) = &mut self.checkpoints {
             checkpoints.tracked = true;
             let reporter = &checkpoints.reporter;
@@ -224,8 +263,8 @@ impl Task {
         Ok(())
     }
 
-    /// Nothing more will come.
-    fn end(&mut self, drained: bool) {
+    /// Nothing more will come; the inputs ended with these watermarks.
+    fn end(&mut self, drained: bool, watermarks: Vec<(String, i64)>) {
         self.chain.end(drained);
         self.ended = true;
         if let Some(checkpoints) = &self.checkpoints {
@@ -234,7 +273,7 @@ impl Task {
                 false => Whole::All,
             };
             let mut state = self.chain.state(&Barrier { epoch: u64::MAX, whole });
-            state.watermarks.extend(self.input.watermarks());
+            state.watermarks.extend(watermarks);
             let reporter = &checkpoints.reporter;
             reporter.report(Report::TaskEnded { task: reporter.number, state });
         }
@@ -247,8 +286,8 @@ impl Task {
                 Pulled::Empty => return Ok(Step::Idle),
                 Pulled::Item(item) => source.open(item, &mut self.chain)?,
                 Pulled::Barrier { barrier, sequence } => {
-                    self.chain.tag = Some(Tag { sequence, split: 0, idle: false, last: false });
-                    self.on_barrier(&barrier)?;
+                    self.chain.tag = Some(closing(sequence));
+                    self.on_barrier(&barrier, Vec::new())?;
                     return Ok(Step::Progress);
                 }
                 Pulled::End { drained, total } => {
@@ -264,21 +303,27 @@ impl Task {
 
     /// The last piece of each task comes behind all blobs, in the order of the tasks.
     fn end_source(&mut self, drained: bool, sequence: u64) -> Result<()> {
-        let tag = Tag { sequence, split: 0, idle: false, last: false };
+        let tag = closing(sequence);
         self.chain.tag = Some(tag);
         if drained {
             self.chain.push(0, Chunk::watermark(tidemill_types::WATERMARK_MAX))?;
         }
         self.chain.settle()?;
         self.chain.seal(tag);
-        self.end(drained);
+        self.end(drained, Vec::new());
         Ok(())
     }
 }
 
+/// The tag of what a task of a source gives last, of an epoch or of all.
+fn closing(sequence: u64) -> Tag {
+    Tag { sequence, split: 0, idle: false, last: false, closing: true }
+}
+
 impl SourceInput {
     fn open(&mut self, item: SourceItem, chain: &mut Chain) -> Result<()> {
-        let mut tag = Tag { sequence: item.sequence, split: item.split, idle: false, last: false };
+        let mut tag =
+            Tag { sequence: item.sequence, split: item.split, idle: false, last: false, closing: false };
         let now_ms = chain.now_ms;
         let chunk = match item.payload {
             Payload::Blob(fetched) => {

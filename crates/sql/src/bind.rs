@@ -27,6 +27,8 @@ mod lateral;
 mod legacy_window;
 mod lengths;
 mod literal;
+mod lookup_access;
+mod lookup_hint;
 mod lookup_join;
 mod match_pattern;
 mod match_recognize;

@@ -9,6 +9,7 @@
 //! 7. Aggregates that neither a table's log nor an aggregate of ordered rows depends on give net changes.
 
 mod joins;
+mod lookup;
 mod merge;
 mod nested;
 mod net_changes;

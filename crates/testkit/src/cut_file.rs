@@ -4,7 +4,7 @@
 
 use crate::random::Random;
 use tidemill_connector::{
-    Connector, Fetched, FetchedBlob, OpenSource, Place, Positions, Source, TableRequest,
+    Connector, Fetched, FetchedBlob, Lookups, OpenSource, Place, Positions, Source, TableRequest,
 };
 use tidemill_types::{Blob, Error, OptionKind, OptionSpec, Result};
 
@@ -28,6 +28,7 @@ pub const CUT_FILE: Connector = Connector {
     check: |_| Ok(()),
     source: Some(open),
     sink: None,
+    lookups: Lookups::NONE,
     single_task_sink: false,
 };
 

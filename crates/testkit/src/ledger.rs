@@ -10,7 +10,7 @@ use crate::random::Random;
 use crate::run::Folded;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-use tidemill_connector::{Connector, Guarantee, NoFront, OpenSink, Packet, Sink, TableRequest};
+use tidemill_connector::{Connector, Guarantee, Lookups, NoFront, OpenSink, Packet, Sink, TableRequest};
 use tidemill_format::write_display;
 use tidemill_types::{Chunk, Error, OptionKind, OptionSpec, Result, Schema};
 
@@ -34,6 +34,7 @@ pub const LEDGER: Connector = Connector {
     check: |_| Ok(()),
     source: None,
     sink: Some(open),
+    lookups: Lookups::NONE,
     single_task_sink: false,
 };
 

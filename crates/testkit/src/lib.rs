@@ -7,6 +7,7 @@
 pub mod cut_file;
 pub mod faulty_store;
 pub mod ledger;
+pub mod lookup_suite;
 pub mod oracle;
 mod over;
 pub mod pattern;
@@ -18,6 +19,7 @@ mod sets;
 pub mod simulated_disk;
 pub mod simulation;
 pub mod sink_suite;
+pub mod slow_table;
 pub mod source_suite;
 pub mod table;
 mod timed_joins;

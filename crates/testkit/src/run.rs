@@ -1,6 +1,7 @@
 //! Runs a script through the engine and folds the changelog of its query into the final rows.
 
 use crate::cut_file::CUT_FILE;
+use crate::slow_table::{SLOW_RECORDS, SLOW_TABLE};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ pub struct Answer {
 /// A new engine with all connectors and functions, `cut-file` among them.
 pub fn engine(parallelism: usize) -> Engine {
     let mut connectors = tidemill_connectors::connectors();
-    connectors.0.push(Arc::new(CUT_FILE));
+    connectors.0.extend([CUT_FILE, SLOW_TABLE, SLOW_RECORDS].map(Arc::new));
     let options = EngineOptions { parallelism: Some(parallelism), ..EngineOptions::default() };
     Engine::new(tidemill_functions::registry(), connectors, options)
 }

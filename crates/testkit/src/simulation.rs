@@ -7,6 +7,7 @@ use crate::cut_file::CUT_FILE;
 use crate::faulty_store::FaultyStore;
 use crate::ledger::LEDGER;
 use crate::random::Random;
+use crate::slow_table::{SLOW_RECORDS, SLOW_TABLE};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,8 +51,7 @@ pub struct Lives {
 /// The connectors of a simulation.
 pub fn connectors() -> ConnectorRegistry {
     let mut connectors = tidemill_connectors::connectors();
-    connectors.0.push(Arc::new(CUT_FILE));
-    connectors.0.push(Arc::new(LEDGER));
+    connectors.0.extend([CUT_FILE, LEDGER, SLOW_TABLE, SLOW_RECORDS].map(Arc::new));
     connectors
 }
 

@@ -76,8 +76,7 @@ fn tables_with_the_keys_of_old_flinks_are_read() {
         )
     };
     check(&old(", 'format.null-literal' = '-', 'update-mode' = 'append'"), &["9 two", "9 zwei"]);
-    let refused =
-        tidemill_testkit::run::run(&old(", 'format.schema' = 'ROW<a INT>'").replace("${DIM}", "/x"), 1);
+    let refused = run(&old(", 'format.schema' = 'ROW<a INT>'").replace("${DIM}", "/x"), 1);
     let message = refused.unwrap_err().to_string();
     assert!(message.contains("'format.schema' = 'ROW<a INT>' can't be told"), "{message}");
 }

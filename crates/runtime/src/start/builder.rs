@@ -9,6 +9,8 @@ use crate::decode::SourceDecoder;
 use crate::exchange::Outbox;
 use crate::fragment::{Fragment, Root, collects, cut};
 use crate::lane::Lane;
+use crate::lookup_edge::Asker;
+use crate::lookup_table::Reloader;
 use crate::metrics::{OperatorEntry, Registry, SourceCounters};
 use crate::options::JobOptions;
 use crate::signal::{TaskSignal, WorkerSignal};
@@ -21,9 +23,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
-use tidemill_connector::OpenSource;
+use tidemill_connector::{OpenLookup, OpenSource};
 use tidemill_operators::LocalPhase;
-use tidemill_operators::lookup_join::LookupTable;
+use tidemill_operators::lookup_join::SharedTable;
 use tidemill_plan::{Node, NodeId, Operator, StreamPlan, stable_ids};
 use tidemill_types::{Error, Result, SystemDisk};
 
@@ -46,8 +48,14 @@ pub(super) struct Builder<'a> {
     pub(super) queued_rows: Vec<Vec<Arc<AtomicUsize>>>,
     pub(super) metrics: Registry,
     pub(super) entries: BTreeMap<NodeId, OperatorEntry>,
-    /// The tables of lookup joins by node.
-    pub(super) lookups: BTreeMap<NodeId, Arc<LookupTable>>,
+    /// The threads of the edges.
+    pub(super) edges: &'a tokio::runtime::Runtime,
+    /// The tables of lookup joins that hold them as a whole, by node.
+    pub(super) tables: BTreeMap<NodeId, Arc<SharedTable>>,
+    pub(super) reloaders: Vec<Reloader>,
+    /// The tables of lookup joins that ask, by node.
+    pub(super) lookups: BTreeMap<NodeId, Arc<OpenLookup>>,
+    pub(super) askers: Vec<Asker>,
     pub(super) sinks: Vec<Writer>,
     /// The channels of checkpoints, if there are any.
     pub(super) board: Option<Board>,
@@ -68,7 +76,11 @@ pub(super) struct SourcePart {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(plan: &'a StreamPlan, options: &'a JobOptions) -> Result<Self> {
+    pub(super) fn new(
+        plan: &'a StreamPlan,
+        options: &'a JobOptions,
+        edges: &'a tokio::runtime::Runtime,
+    ) -> Result<Self> {
         let parallelism = options.parallelism.max(1);
         let single = |node: &Node| collects(node) || wants_one_task(node, options);
         let fragments = cut(plan, parallelism, single)?;
@@ -94,7 +106,11 @@ impl<'a> Builder<'a> {
             metrics: Registry::default(),
             entries: BTreeMap::new(),
             sinks: Vec::new(),
+            edges,
+            tables: BTreeMap::new(),
+            reloaders: Vec::new(),
             lookups: BTreeMap::new(),
+            askers: Vec::new(),
             board: options.checkpoints.as_ref().map(|_| Board::new()),
             lost_changes: Arc::default(),
             restored,
@@ -130,6 +146,8 @@ impl<'a> Builder<'a> {
             workers: self.workers.into_iter().zip(tasks).collect(),
             sources: self.sources.into_iter().flatten().collect(),
             sinks: self.sinks,
+            askers: self.askers,
+            reloaders: self.reloaders,
             metrics: self.metrics,
             board: self.board,
             lost_changes: self.lost_changes,
@@ -138,9 +156,14 @@ impl<'a> Builder<'a> {
 
     fn build_task(&mut self, at: usize, task: usize) -> Result<Task> {
         let signal = self.signals[at][task].clone();
-        let input = match self.fragments[at].kind {
-            Root::Source => TaskInput::Source(self.source_input(at, task)),
-            Root::Receiver => TaskInput::Lanes(self.receiver(at, task), self.queued_rows[at][task].clone()),
+        let input = match (self.fragments[at].kind, self.asked(at)) {
+            (Root::Source, _) => TaskInput::Source(self.source_input(at, task)),
+            (Root::Receiver, Some((plan, ask))) => {
+                TaskInput::Lookup(Box::new(self.lookup_stage(at, task, &plan, &ask, &signal)?))
+            }
+            (Root::Receiver, None) => {
+                TaskInput::Lanes(self.receiver(at, task), self.queued_rows[at][task].clone())
+            }
         };
         let nodes = self.chain_nodes(at, task, &signal)?;
         let senders = self.senders(at, task);

@@ -1,8 +1,8 @@
 //! The lanes between tasks, and the senders and receivers at their ends.
 
-use super::builder::Builder;
+use super::builder::{Builder, SourcePart};
 use crate::exchange::{KeyRouter, Router, Sender};
-use crate::fragment::Root;
+use crate::fragment::relays;
 use crate::lane::Lane;
 use crate::receiver::{GroupOrder, Receiver};
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl Builder<'_> {
                     true => (sender % receivers == task).then(|| lanes[0].clone()),
                     false => Some(lanes[task].clone()),
                 });
-                let order = match &self.sources[from] {
+                let order = match self.origin(from) {
                     Some(part) if !forward => {
                         GroupOrder::Sequence { per_split: part.per_split && fragment.parallelism > 1 }
                     }
@@ -70,6 +70,25 @@ impl Builder<'_> {
             receiver.restore(restored.watermarks());
         }
         receiver
+    }
+
+    /// The source whose tags the pieces of a fragment have: its own, or that of the fragment that relays to it.
+    fn origin(&self, at: usize) -> Option<&SourcePart> {
+        if let Some(part) = &self.sources[at] {
+            return Some(part);
+        }
+        let root = &self.plan.nodes[self.fragments[at].root];
+        let feeder = self.fragments.iter().position(|from| relays(from, at, root))?;
+        self.origin(feeder)
+    }
+
+    /// The lane to this task if it is one that is relayed to, and from where.
+    pub(super) fn relayed_lane(&self, at: usize, task: usize) -> Option<Arc<Lane>> {
+        let root = &self.plan.nodes[self.fragments[at].root];
+        let feeder = self.fragments.iter().position(|from| relays(from, at, root))?;
+        self.origin(feeder)?;
+        let edge = self.fragments[feeder].edges.iter().position(|edge| edge.to == at)?;
+        self.lanes[feeder][edge][task].first().cloned()
     }
 
     /// The stable name of a fragment: that of its root.
@@ -91,7 +110,8 @@ impl Builder<'_> {
                 }
                 Exchange::Forward | Exchange::Single => Router::One,
             };
-            let tagged = fragment.kind == Root::Source && edge.exchange != Exchange::Forward;
+            let relayed = relays(fragment, edge.to, &self.plan.nodes[self.fragments[edge.to].root]);
+            let tagged = self.origin(at).is_some() && (relayed || edge.exchange != Exchange::Forward);
             Sender::new(router, lanes[task].clone(), tagged)
         });
         senders.collect()

@@ -1,59 +1,119 @@
-//! Reads the tables of lookup joins, as a whole, before the job starts.
+//! Lookup joins: opens tables that are asked by key, and reads those that are held as a whole before the job starts.
 //!
-//! Invariant: the table is bounded, which planning has made sure of; each is read once however many tasks ask.
+//! Invariant: each table is read or opened once however many tasks look into it.
 
 use super::builder::Builder;
-use super::open::open_source;
+use super::open::open_lookup;
 use crate::decode::SourceDecoder;
+use crate::lookup_edge::{Asker, LookupCounters, LookupDesk};
+use crate::lookup_stage::{Feed, LookupStage, StageLimits};
+use crate::lookup_table::{Reloader, TableLoader};
+use crate::options::Retry;
+use crate::signal::TaskSignal;
 use std::sync::Arc;
-use tidemill_connector::{Fetched, OpenSource};
-use tidemill_operators::lookup_join::LookupTable;
-use tidemill_operators::{OperatorContext, Output, RowCounters, calc::Calc, deliver};
-use tidemill_plan::{LookupJoinPlan, Node};
-use tidemill_types::{Chunk, Error, Result, WATERMARK_NONE};
+use std::time::Duration;
+use tidemill_connector::OpenLookup;
+use tidemill_operators::lookup_join::{AskedJoin, SharedTable};
+use tidemill_plan::{AskPlan, LookupAccess, LookupJoinPlan, Node, Operator, Reload};
+use tidemill_types::{Error, Result};
 
 impl Builder<'_> {
-    /// The table of a lookup join.
-    pub(super) fn lookup_table(&mut self, node: &Node, plan: &LookupJoinPlan) -> Result<Arc<LookupTable>> {
-        if let Some(known) = self.lookups.get(&node.id) {
+    /// The table of a lookup join that holds it as a whole.
+    pub(super) fn lookup_table(&mut self, node: &Node, plan: &LookupJoinPlan) -> Result<Arc<SharedTable>> {
+        if let Some(known) = self.tables.get(&node.id) {
             return Ok(known.clone());
         }
-        let open = open_source(&plan.table, &node.uid, self.options)?;
-        let threads = tokio::runtime::Handle::try_current()
-            .map_err(|_| Error::internal("a lookup join needs a job with threads"))?;
-        let chunks = threads.block_on(self.read_all(open, plan))?;
-        let table = Arc::new(LookupTable::new(plan, &chunks));
-        self.lookups.insert(node.id, table.clone());
+        let LookupAccess::Whole(reload) = plan.access else {
+            return Err(Error::internal("a table that is asked by key is not read as a whole"));
+        };
+        let loader = TableLoader {
+            plan: Arc::new(plan.clone()),
+            uid: node.uid.clone(),
+            options: self.options.clone(),
+            dead_letters: self.dead_letters.clone(),
+            counters: self.lookup_counters(plan),
+        };
+        let version = loader.version()?;
+        let table = self.edges.block_on(loader.load())?;
+        let table = Arc::new(SharedTable::new(table));
+        if reload != Reload::Never {
+            self.reloaders.push(Reloader { table: table.clone(), loader, reload, version });
+        }
+        self.tables.insert(node.id, table.clone());
         Ok(table)
     }
 
-    async fn read_all(&self, mut open: OpenSource, plan: &LookupJoinPlan) -> Result<Vec<Chunk>> {
-        let mut decoder = SourceDecoder::new(
+    /// The stage in front of a task whose rows wait for answers.
+    pub(super) fn lookup_stage(
+        &mut self,
+        at: usize,
+        task: usize,
+        plan: &LookupJoinPlan,
+        ask: &AskPlan,
+        signal: &TaskSignal,
+    ) -> Result<LookupStage> {
+        let node = &self.plan.nodes[self.fragments[at].root];
+        let opened = match self.lookups.get(&node.id) {
+            Some(opened) => opened.clone(),
+            None => {
+                let opened = Arc::new(open_lookup(plan, ask, &node.uid, self.options)?);
+                self.lookups.insert(node.id, opened.clone());
+                opened
+            }
+        };
+        let feed = match self.relayed_lane(at, task) {
+            Some(lane) => Feed::Relayed(lane),
+            None => Feed::Merged(self.receiver(at, task)),
+        };
+        let desk = Arc::new(LookupDesk::new(signal.clone()));
+        let counters = self.lookup_counters(plan);
+        self.askers.push(self.asker(plan, ask, &opened, desk.clone(), counters.clone()));
+        let join = AskedJoin::new(plan, ask, &self.input_schema(node));
+        let capacity = ask.capacity.max(1);
+        let limits = StageLimits { ordered: ask.ordered, capacity, keys_max: opened.keys_max.max(1) };
+        let decoder = SourceDecoder::new(
             Arc::new(plan.table.clone()),
             self.options.zone,
             self.options.bad_records,
             self.dead_letters.clone(),
         );
-        let mut calcs: Vec<Calc> =
-            plan.steps.iter().map(|(filter, project)| Calc::new(filter.as_ref(), project)).collect();
-        let (mut chunks, mut counters) = (Vec::new(), RowCounters::default());
-        let ctx = OperatorContext { now_ms: self.options.clock.now_ms(), watermark: WATERMARK_NONE };
-        loop {
-            let chunk = match open.source.next().await? {
-                Fetched::Blob(fetched) => decoder.decode(&fetched, ctx.now_ms, &mut counters)?,
-                Fetched::Rows(chunk) => chunk,
-                Fetched::End => return Ok(chunks),
-                Fetched::Splits(_) => continue,
-            };
-            let mut given = vec![chunk];
-            for calc in &mut calcs {
-                let mut out = Output::new(false);
-                for chunk in given {
-                    deliver(calc, 0, chunk, &ctx, &mut out)?;
-                }
-                given = out.take_chunks();
-            }
-            chunks.extend(given.into_iter().filter(|chunk| chunk.rows > 0));
+        Ok(LookupStage::new(join, feed, limits, desk, decoder, counters))
+    }
+
+    fn asker(
+        &self,
+        plan: &LookupJoinPlan,
+        ask: &AskPlan,
+        opened: &OpenLookup,
+        desk: Arc<LookupDesk>,
+        counters: Arc<LookupCounters>,
+    ) -> Asker {
+        Asker {
+            lookup: opened.lookup.clone(),
+            desk,
+            table: plan.table.table.clone(),
+            calls_max: if ask.one_call { 1 } else { opened.calls_max },
+            timeout: Duration::from_millis(ask.timeout_ms),
+            retry: Retry { attempts_max: ask.retries_max.saturating_add(1), ..self.options.retry },
+            on_miss: ask.on_miss,
+            counters,
+        }
+    }
+
+    fn lookup_counters(&mut self, plan: &LookupJoinPlan) -> Arc<LookupCounters> {
+        let counters = Arc::new(LookupCounters::default());
+        self.metrics.lookups.push((plan.table.table.clone(), counters.clone()));
+        counters
+    }
+
+    /// The plan of the root of a fragment whose rows wait for answers.
+    pub(super) fn asked(&self, at: usize) -> Option<(LookupJoinPlan, AskPlan)> {
+        match &self.plan.nodes[self.fragments[at].root].operator {
+            Operator::LookupJoin(plan) => match &plan.access {
+                LookupAccess::Asked(ask) => Some((plan.as_ref().clone(), ask.as_ref().clone())),
+                LookupAccess::Whole(_) => None,
+            },
+            _ => None,
         }
     }
 }

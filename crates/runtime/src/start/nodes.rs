@@ -150,6 +150,8 @@ impl Builder<'_> {
                     merge,
                 )))
             }
+            // Its stage has joined the rows already.
+            Operator::LookupJoin(_) if node.operator.asks().is_some() => Body::Source,
             Operator::LookupJoin(plan) => {
                 let table = self.lookup_table(node, plan)?;
                 Body::Operator(Box::new(LookupJoin::new(plan, &self.input_schema(node), table)))

@@ -12,8 +12,8 @@ use crate::source_queue::{Payload, SourceQueue};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tidemill_connector::{OpenSource, TableRequest};
-use tidemill_plan::{Node, NodeId, Operator, SinkPlan, SinkTarget, SourcePlan};
+use tidemill_connector::{LookupRequest, OpenLookup, OpenSource, TableRequest};
+use tidemill_plan::{AskPlan, LookupJoinPlan, Node, NodeId, Operator, SinkPlan, SinkTarget, SourcePlan};
 use tidemill_types::options::parse_duration;
 use tidemill_types::{Chunk, Error, Options, Result, Schema, SystemDisk};
 
@@ -145,10 +145,40 @@ fn state_dir(options: &JobOptions) -> Option<&Path> {
     options.checkpoints.as_ref()?.state_dir.as_deref()
 }
 
-pub(super) fn open_source(source: &SourcePlan, uid: &str, options: &JobOptions) -> Result<OpenSource> {
+pub(crate) fn open_source(source: &SourcePlan, uid: &str, options: &JobOptions) -> Result<OpenSource> {
     let connector = options.connectors.find(&source.connector)?;
     let open = connector.source.ok_or_else(|| cannot(&source.table, connector.name, "read"))?;
-    open(&TableRequest {
+    with_request(source, uid, options, |request| open(request))
+}
+
+/// A number that changes with what reading a table as a whole gives, if the connector can tell.
+pub(crate) fn table_version(source: &SourcePlan, uid: &str, options: &JobOptions) -> Result<Option<u64>> {
+    let connector = options.connectors.find(&source.connector)?;
+    let version = connector.lookups.version;
+    version.map(|version| with_request(source, uid, options, |request| version(request))).transpose()
+}
+
+/// Opens a table that is asked by key.
+pub(super) fn open_lookup(
+    plan: &LookupJoinPlan,
+    ask: &AskPlan,
+    uid: &str,
+    options: &JobOptions,
+) -> Result<OpenLookup> {
+    let source = &plan.table;
+    let connector = options.connectors.find(&source.connector)?;
+    let open = connector.lookups.open.ok_or_else(|| cannot(&source.table, connector.name, "looked up"))?;
+    let keys: Vec<usize> = ask.keys.iter().map(|key| key.column).collect();
+    with_request(source, uid, options, |request| open(&LookupRequest { table: request.clone(), keys: &keys }))
+}
+
+fn with_request<T>(
+    source: &SourcePlan,
+    uid: &str,
+    options: &JobOptions,
+    call: impl FnOnce(&TableRequest<'_>) -> Result<T>,
+) -> Result<T> {
+    call(&TableRequest {
         table: &source.table,
         options: &without_connector(&source.options),
         schema: &source.physical,

@@ -86,7 +86,7 @@ pub fn simulate(
         .map_err(|error| Error::external_fatal(format!("can't start a simulation: {error}")))?;
     let built = {
         let _entered = edges.enter();
-        Builder::new(plan, options)?.build()?
+        Builder::new(plan, options, &edges)?.build()?
     };
     let simulation = Simulation::new(built, edges, options);
     simulation.run(clock, chance, fate)

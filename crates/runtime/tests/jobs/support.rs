@@ -149,6 +149,7 @@ pub fn connectors() -> ConnectorRegistry {
         check: |_| Ok(()),
         source: Some(source),
         sink: Some(sink),
+        lookups: Lookups::NONE,
         single_task_sink: false,
     })])
 }

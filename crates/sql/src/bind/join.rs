@@ -5,7 +5,7 @@ use super::columns::holds_query;
 use super::expr::{Env, junction};
 use super::scope::Scope;
 use super::temporal_join::{SystemTime, system_time, without_system_time};
-use super::{Binder, Bound, Relation, RelationColumn};
+use super::{Binder, Bound, Relation, RelationColumn, lookup_hint};
 use crate::ast::{
     self, BinaryOp, ExprKind, Ident, JoinCondition, Query, QueryBody, TableRef, TableRefKind, UnaryOp,
 };
@@ -187,6 +187,7 @@ impl Binder<'_> {
         conditions: &[ast::Expr],
         hints: &[ast::Hint],
     ) -> Bound<(Relation, Option<Expr>)> {
+        lookup_hint::check(hints, from.columns())?;
         let (mut terms, mut plain, mut queries) = (Vec::new(), Vec::new(), Vec::new());
         let mut with_values = Vec::new();
         conditions.iter().for_each(|condition| syntax_conjuncts(condition, &mut terms));

@@ -125,7 +125,7 @@ impl Binder<'_> {
         let right = self.place_joins(right, to_right, hints)?;
         let pending = Pending { kind, left, right, pairing: sorted.pairing, span };
         let joined = match system_time {
-            Some(time) => self.temporal_join(pending, &time)?,
+            Some(time) => self.temporal_join(pending, &time, hints)?,
             None => self.timeless_join(pending, ttl)?,
         };
         let place = joined.place(width);

@@ -10,7 +10,9 @@ use crate::catalog::{Column, ColumnKind, Table};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use std::sync::Arc;
-use tidemill_connector::{COMMON_OPTIONS, Connector, KEY_FORMAT, RecordFields, TableRequest, VALUE_FORMAT};
+use tidemill_connector::{
+    COMMON_OPTIONS, Connector, KEY_FORMAT, LOOKUP_OPTIONS, RecordFields, TableRequest, VALUE_FORMAT,
+};
 use tidemill_format::{DecodeRequest, Format, finds_fields_by_name};
 use tidemill_plan::{CastMode, ChangelogMode, Exchange, Expr, Input, Operator, SourcePlan};
 use tidemill_types::{DataType, Field, OptionKind, OptionSpec, Options, Schema, SystemDisk, TypeKind};
@@ -39,7 +41,12 @@ impl Storage {
         let own = Options::new(own.map(|(key, value)| (key.clone(), value.clone())));
         let format: &[OptionSpec] = if self.connector.formatted { &[FORMAT] } else { &[] };
         let owner = format!("connector '{}' of table '{table}'", self.connector.name);
-        own.check(&owner, &[self.connector.options, COMMON_OPTIONS, format]).map_err(at(span))
+        let lookup: &[OptionSpec] =
+            match self.connector.source.is_some() || self.connector.lookups.open.is_some() {
+                true => LOOKUP_OPTIONS,
+                false => &[],
+            };
+        own.check(&owner, &[self.connector.options, COMMON_OPTIONS, lookup, format]).map_err(at(span))
     }
 
     /// Checks the options of the formats; keys that a format does not know are left alone, as Flink does.
@@ -147,7 +154,7 @@ impl Binder<'_> {
     }
 
     fn source(&mut self, table: &Table, storage: &Storage, span: Span) -> Bound<Relation> {
-        if storage.connector.source.is_none() {
+        if storage.connector.source.is_none() && storage.connector.lookups.open.is_none() {
             let message = format!(
                 "table '{}' can't be read: connector '{}' only writes",
                 table.name, storage.connector.name

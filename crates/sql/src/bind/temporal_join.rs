@@ -81,9 +81,14 @@ impl Binder<'_> {
         }
     }
 
-    pub(super) fn temporal_join(&mut self, pending: Pending, time: &SystemTime) -> Bound<Joining> {
+    pub(super) fn temporal_join(
+        &mut self,
+        pending: Pending,
+        time: &SystemTime,
+        hints: &[ast::Hint],
+    ) -> Bound<Joining> {
         if time.time == TimeAttribute::Proctime {
-            return self.lookup_join(pending, time.span);
+            return self.lookup_join(pending, time.span, hints);
         }
         if self.session.info().batch {
             return Err(Diagnostic::new(

@@ -47,6 +47,30 @@ pub const SETTINGS: &[OptionSpec] = &[
     ),
     OptionSpec::new("parallelism.default", OptionKind::Integer, "how many tasks each operator has"),
     OptionSpec::new("pipeline.name", OptionKind::Text, "the name of the job"),
+    OptionSpec::new(
+        "table.exec.async-lookup.buffer-capacity",
+        OptionKind::Integer,
+        "how many keys a task of a lookup join asks for at a time",
+    )
+    .default("100"),
+    OptionSpec::new(
+        "table.exec.async-lookup.output-mode",
+        OptionKind::Choice(&["ORDERED", "ALLOW_UNORDERED"]),
+        "whether rows of a lookup join may overtake each other",
+    )
+    .default("ORDERED"),
+    OptionSpec::new(
+        "table.exec.async-lookup.timeout",
+        OptionKind::Duration,
+        "how long an answer to a lookup join may take, further attempts included",
+    )
+    .default("3 min"),
+    OptionSpec::new(
+        "table.optimizer.non-deterministic-update.strategy",
+        OptionKind::Choice(&["IGNORE", "TRY_RESOLVE"]),
+        "whether updates are refused that can't be taken back for certain",
+    )
+    .default("IGNORE"),
     OptionSpec::new("table.dml-sync", OptionKind::Boolean, "whether an INSERT is waited for"),
     OptionSpec::new(
         "table.exec.legacy-cast-behaviour",

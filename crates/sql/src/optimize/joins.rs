@@ -3,9 +3,7 @@
 
 use std::collections::BTreeSet;
 use tidemill_plan::join::JoinSidePlan;
-use tidemill_plan::{
-    Expr, IntervalJoinPlan, JoinOn, JoinPlan, LookupJoinPlan, Operator, TemporalJoinPlan, WindowJoinPlan,
-};
+use tidemill_plan::{Expr, IntervalJoinPlan, JoinOn, JoinPlan, Operator, TemporalJoinPlan, WindowJoinPlan};
 
 /// New indices by old ones; `None` where the column is gone.
 type Places = Vec<Option<usize>>;
@@ -54,31 +52,6 @@ pub(super) fn needed(
         0 => both.filter(|i| *i < left_width).chain(own).collect(),
         _ => both.filter_map(|i| i.checked_sub(left_width)).chain(own).collect(),
     }
-}
-
-/// The columns of the input that a lookup join needs.
-pub(super) fn lookup_needed(
-    plan: &LookupJoinPlan,
-    needed: &BTreeSet<usize>,
-    left_width: usize,
-) -> BTreeSet<usize> {
-    let both = needed.iter().copied().chain(plan.on.residual.iter().flat_map(Expr::columns));
-    both.filter(|i| *i < left_width).chain(plan.on.left_keys.iter().copied()).collect()
-}
-
-/// A lookup join over the columns that are left; it gives all columns of its table.
-pub(super) fn lookup_written(plan: &LookupJoinPlan, below: &[Option<usize>]) -> (Operator, Places) {
-    let kept = below.iter().flatten().count();
-    let right = (0..plan.schema.len()).map(|column| Some(kept + column));
-    let places: Places = below.iter().copied().chain(right).collect();
-    let at = |column: usize| places[column].expect("a needed column was kept");
-    let residual = |expr: &Expr| expr.map_columns(&|i, name, t| Expr::column(at(i), name, t.clone()));
-    let on = JoinOn {
-        left_keys: plan.on.left_keys.iter().map(|key| at(*key)).collect(),
-        residual: plan.on.residual.as_ref().map(residual),
-        ..plan.on.clone()
-    };
-    (Operator::LookupJoin(Box::new(LookupJoinPlan { on, ..plan.clone() })), places)
 }
 
 /// The join over the columns that are left, and where its columns stand.

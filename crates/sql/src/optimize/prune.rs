@@ -4,7 +4,7 @@
 //! 2. From the sources down: each node is written anew with the columns that are left; a map from old to new
 //!    indices goes with it. Operators that pass rows through keep what their input kept.
 
-use super::joins;
+use super::{joins, lookup};
 use std::collections::BTreeSet;
 use tidemill_plan::stream::{EmittingWindowPlan, GroupAggregatePlan, WindowAggregatePlan};
 use tidemill_plan::{
@@ -92,7 +92,7 @@ fn inputs_needed(node: &Node, needed: &BTreeSet<usize>, width: usize) -> BTreeSe
         | Operator::IntervalJoin(_)
         | Operator::WindowJoin(_)
         | Operator::TemporalJoin(_) => unreachable!("a join's inputs are told apart before"),
-        Operator::LookupJoin(plan) => joins::lookup_needed(plan, needed, width),
+        Operator::LookupJoin(plan) => lookup::needed(plan, needed, width),
         Operator::Unnest(plan) => {
             let kept = needed.iter().filter_map(|i| plan.kept.get(*i));
             kept.copied().chain([plan.collection]).collect()
@@ -171,7 +171,7 @@ fn at(places: &[Option<usize>], column: usize) -> usize {
 }
 
 /// The places of exactly the needed columns.
-fn packed(needed: &BTreeSet<usize>, width: usize) -> Places {
+pub(super) fn packed(needed: &BTreeSet<usize>, width: usize) -> Places {
     let mut places = vec![None; width];
     needed.iter().enumerate().for_each(|(place, column)| places[*column] = Some(place));
     places
@@ -252,7 +252,7 @@ fn write_operator(
             let plan = FromChangelogPlan { op: at(below, plan.op), kept, ..plan.clone() };
             (Operator::FromChangelog(plan), packed(needed, width))
         }
-        Operator::LookupJoin(plan) => joins::lookup_written(plan, below),
+        Operator::LookupJoin(plan) => lookup::written(plan, needed, below),
         Operator::Unnest(plan) => {
             let columns = (0..plan.kept.len()).filter(|i| needed.contains(i)).collect::<Vec<_>>();
             let elements = plan.kept.len()..width;
