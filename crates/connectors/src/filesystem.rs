@@ -47,7 +47,11 @@ pub(crate) fn connector() -> Connector {
         check,
         source: Some(open_source),
         sink: Some(open_sink),
-        lookups: Lookups::NONE,
+        lookups: Lookups {
+            version: Some(version),
+            version_interval: Some(MONITOR_INTERVAL),
+            ..Lookups::NONE
+        },
         single_task_sink: false,
     }
 }
@@ -112,6 +116,25 @@ fn open_source(request: &TableRequest<'_>) -> Result<OpenSource> {
     let replayable = request.parallelism <= 1 && is_stored(&location);
     let source = Box::new(source::open(request, location)?);
     Ok(OpenSource { source, bounded: bounded(request.options), watermark_per_split: false, replayable })
+}
+
+/// A number that changes when a file comes, goes, or is written.
+fn version(request: &TableRequest<'_>) -> Result<u64> {
+    let Location::Path(root) = location(request)? else { return Ok(0) };
+    if !root.exists() {
+        let message = format!("'{}' is not there at the moment", root.display());
+        return Err(Error::External { message, retryable: true });
+    }
+    let mut all = Vec::new();
+    for file in listing::list(&root, source::pattern(request.options)?.as_ref())? {
+        let Ok(metadata) = std::fs::metadata(&file) else { continue };
+        let written =
+            metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        all.extend_from_slice(file.as_os_str().as_encoded_bytes());
+        all.extend_from_slice(&metadata.len().to_le_bytes());
+        all.extend_from_slice(&written.map_or(0, |time| time.as_nanos()).to_le_bytes());
+    }
+    Ok(tidemill_types::key::hash(&all))
 }
 
 fn is_stored(location: &Location) -> bool {

@@ -18,7 +18,7 @@ use tidemill_operators::lookup_join::{LookupTable, SharedTable};
 use tidemill_operators::{OperatorContext, Output, RowCounters, calc::Calc, deliver};
 use tidemill_plan::{LookupJoinPlan, Reload};
 use tidemill_types::zone::{local_from_utc_ms, utc_from_local_ms};
-use tidemill_types::{Chunk, Result, WATERMARK_NONE};
+use tidemill_types::{Chunk, Error, Result, WATERMARK_NONE};
 use tokio::time::sleep;
 
 const DAY_MS: i64 = 86_400_000;
@@ -128,8 +128,19 @@ impl Reloader {
     }
 
     async fn load_if_due(&mut self) -> Result<()> {
-        let version = self.loader.version()?;
-        if matches!(self.reload, Reload::WhenChanged { .. }) && version == self.version {
+        if !matches!(self.reload, Reload::WhenChanged { .. }) {
+            self.table.replace(self.loader.load().await?);
+            return Ok(());
+        }
+        let version = match self.loader.version() {
+            // What is not there at the moment has not changed yet.
+            Err(Error::External { retryable: true, .. }) => {
+                self.loader.counters.retries.fetch_add(1, Relaxed);
+                return Ok(());
+            }
+            version => version?,
+        };
+        if version == self.version {
             return Ok(());
         }
         self.table.replace(self.loader.load().await?);

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use tidemill_testkit::run::run;
+use std::time::Duration;
+use tidemill_engine::{Script, Started, Variables};
+use tidemill_testkit::run::{engine, run};
 
 fn answer(query: &str, parallelism: usize) -> Vec<Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
@@ -79,4 +81,48 @@ fn tables_with_the_keys_of_old_flinks_are_read() {
     let refused = run(&old(", 'format.schema' = 'ROW<a INT>'").replace("${DIM}", "/x"), 1);
     let message = refused.unwrap_err().to_string();
     assert!(message.contains("'format.schema' = 'ROW<a INT>' can't be told"), "{message}");
+}
+
+#[test]
+fn a_table_of_files_is_read_again_when_it_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = folder.path().join("rows");
+    std::fs::create_dir(&rows).unwrap();
+    let dim = folder.path().join("dim.csv");
+    let write_dim = |name: &str| {
+        let new = folder.path().join("dim.new");
+        std::fs::write(&new, format!("1,{name}\n")).unwrap();
+        std::fs::rename(&new, &dim).unwrap();
+    };
+    write_dim("old");
+    let text = format!(
+        "CREATE TABLE r (k INT, p AS PROCTIME()) WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'csv', 'source.monitor-interval' = '20 ms');
+         CREATE TABLE d (k INT, name STRING) WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'csv', 'source.monitor-interval' = '20 ms');
+         SELECT d.name FROM r JOIN d FOR SYSTEM_TIME AS OF r.p AS d ON r.k = d.k;",
+        rows.display(),
+        dim.display()
+    );
+    let mut engine = engine(2);
+    let script = Script::parse("test.sql", &text, &Variables::only([])).unwrap();
+    let mut started = (0..script.len()).map(|index| engine.start(&script, index).unwrap());
+    let Some(Started::Job(mut job)) = started.find(|started| matches!(started, Started::Job(_))) else {
+        panic!("the script has a job")
+    };
+    // Rows come until one of them meets the name that is wanted.
+    let mut next = 0;
+    let mut until = |wanted: &str| {
+        for _ in 0..3_000 {
+            std::fs::write(rows.join(format!("{next}.csv")), "1\n").unwrap();
+            next += 1;
+            let Some(batch) = job.next_batch(Duration::from_millis(50)) else { panic!("the job has ended") };
+            if (0..batch.rows()).any(|row| batch.cell(row, 0) == wanted) {
+                return;
+            }
+        }
+        panic!("no row met '{wanted}'");
+    };
+    until("old");
+    write_dim("new");
+    until("new");
+    job.stop_handle().stop(false);
 }

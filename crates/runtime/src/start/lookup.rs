@@ -33,7 +33,10 @@ impl Builder<'_> {
             dead_letters: self.dead_letters.clone(),
             counters: self.lookup_counters(plan),
         };
-        let version = loader.version()?;
+        let version = match reload {
+            Reload::WhenChanged { .. } => loader.version().unwrap_or_default(),
+            _ => None,
+        };
         let table = self.edges.block_on(loader.load())?;
         let table = Arc::new(SharedTable::new(table));
         if reload != Reload::Never {

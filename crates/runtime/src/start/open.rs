@@ -148,14 +148,14 @@ fn state_dir(options: &JobOptions) -> Option<&Path> {
 pub(crate) fn open_source(source: &SourcePlan, uid: &str, options: &JobOptions) -> Result<OpenSource> {
     let connector = options.connectors.find(&source.connector)?;
     let open = connector.source.ok_or_else(|| cannot(&source.table, connector.name, "read"))?;
-    with_request(source, uid, options, |request| open(request))
+    with_request(source, uid, options, open)
 }
 
 /// A number that changes with what reading a table as a whole gives, if the connector can tell.
 pub(crate) fn table_version(source: &SourcePlan, uid: &str, options: &JobOptions) -> Result<Option<u64>> {
     let connector = options.connectors.find(&source.connector)?;
     let version = connector.lookups.version;
-    version.map(|version| with_request(source, uid, options, |request| version(request))).transpose()
+    version.map(|version| with_request(source, uid, options, version)).transpose()
 }
 
 /// Opens a table that is asked by key.
