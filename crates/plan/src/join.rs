@@ -37,6 +37,8 @@ pub struct JoinSidePlan {
     /// Columns that identify a row of the side besides its join key: a new row takes the place of the one
     /// with the same. Absent: all rows are kept.
     pub unique: Option<Vec<usize>>,
+    /// Whether rows are only added, for ever, and nothing depends on how many rows match them.
+    pub added_only: bool,
     /// How long a row lives after its last change; 0: for ever.
     pub ttl_ms: i64,
 }

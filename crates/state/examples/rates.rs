@@ -162,7 +162,7 @@ fn panes(keys: usize) {
 }
 
 fn sides(keys: usize) {
-    let make = || JoinTable::new(false, 0, GROUPS);
+    let make = || JoinTable::new(tidemill_state::JoinRows::Counted, 0, GROUPS);
     let mut table = make();
     for i in 0..keys {
         table.add((hash(&key(i)), &key(i)), &text(i), &text(i), 0, 0);

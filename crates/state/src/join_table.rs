@@ -2,7 +2,8 @@
 //!
 //! Rows of a key are chained in the order in which they came, so that a row costs no allocation of its own.
 //! What identifies a row is all of it, or, in a table of unique rows, a part that the caller gives (the key is
-//! a function of it): there a row takes the place of the one with the same identity.
+//! a function of it): there a row takes the place of the one with the same identity. Rows that are only added, and never
+//! change, need no identity: each is an entry of its own.
 //! Invariant: rows of equal identity are one entry with a count above 0 (1 if unique); a key lives while it
 //! has an entry. With a time to live, a row whose last change lies that far back is never seen again.
 
@@ -30,6 +31,17 @@ struct Entry {
     row: u32,
 }
 
+/// What identifies the rows of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinRows {
+    /// All of each; equal rows are counted.
+    Counted,
+    /// A part of each: a row takes the place of the one before.
+    Unique,
+    /// Nothing: rows are only added, without a time to live, and nobody asks how many rows match them.
+    Added,
+}
+
 /// The first and the last row of a key.
 #[derive(Debug, Clone, Copy)]
 struct Chain {
@@ -42,11 +54,12 @@ struct Chain {
 pub struct JoinTable {
     keys: KeyIndex,
     chains: Vec<Chain>,
-    /// The identities.
-    rows: KeyIndex,
+    kind: JoinRows,
+    /// The identities: counted rows, or what of a unique row identifies it.
+    identities: KeyIndex,
     entries: Vec<Entry>,
-    /// The rows of a table of unique rows.
-    unique: Option<RowArena>,
+    /// The rows if they are not their identities.
+    rows: RowArena,
     ttl_ms: i64,
     /// The latest time it was told.
     now_ms: i64,
@@ -59,14 +72,16 @@ pub struct JoinTable {
 }
 
 impl JoinTable {
-    /// An empty table, perhaps of unique rows. `ttl_ms` 0: rows live until they are taken back.
-    pub fn new(unique: bool, ttl_ms: i64, key_groups: u32) -> Self {
+    /// An empty table. `ttl_ms` 0: rows live until they are taken back.
+    pub fn new(kind: JoinRows, ttl_ms: i64, key_groups: u32) -> Self {
+        debug_assert!(ttl_ms == 0 || kind != JoinRows::Added, "what has no identity can't be forgotten");
         JoinTable {
             keys: KeyIndex::default(),
             chains: Vec::new(),
-            rows: KeyIndex::default(),
+            kind,
+            identities: KeyIndex::default(),
             entries: Vec::new(),
-            unique: unique.then(RowArena::default),
+            rows: RowArena::default(),
             ttl_ms,
             now_ms: i64::MIN,
             swept: 0,
@@ -100,8 +115,13 @@ impl JoinTable {
         if !self.spill.is_empty() {
             self.load_one(key.0, key.1);
         }
+        if self.kind == JoinRows::Added {
+            let id = self.link(key, 0, &[], row);
+            self.entries[id as usize].count = 1;
+            return self.tracking.touch(id);
+        }
         let row_hash = hash(identity);
-        let id = match self.rows.find(row_hash, identity) {
+        let id = match self.identities.find(row_hash, identity) {
             Some(id) if self.expired(id, now_ms) => {
                 self.remove(id);
                 self.link(key, row_hash, identity, row)
@@ -122,17 +142,18 @@ impl JoinTable {
 
     /// Puts a unique row into the place of the one before.
     fn replace(&mut self, id: u32, row: &[u8]) {
-        if let Some(rows) = &mut self.unique {
+        if self.kind == JoinRows::Unique {
             let entry = &mut self.entries[id as usize];
-            rows.remove(entry.row);
-            (entry.row, entry.count) = (rows.push(row), 0);
+            self.rows.remove(entry.row);
+            (entry.row, entry.count) = (self.rows.push(row), 0);
         }
     }
 
     fn link(&mut self, (key_hash, key): (u64, &[u8]), row_hash: u64, identity: &[u8], row: &[u8]) -> u32 {
         let key = self.keys.resolve_one(key_hash, key);
-        let id = self.rows.resolve_one(row_hash, identity);
-        let row = self.unique.as_mut().map_or(NONE, |rows| rows.push(row));
+        let row = if self.kind == JoinRows::Counted { NONE } else { self.rows.push(row) };
+        let id =
+            if self.kind == JoinRows::Added { row } else { self.identities.resolve_one(row_hash, identity) };
         if self.chains.len() <= key as usize {
             self.chains.resize(key as usize + 1, Chain { first: NONE, last: NONE });
         }
@@ -153,7 +174,7 @@ impl JoinTable {
 
     /// Takes back one row of this identity, whose key was loaded; false if there is none.
     pub fn retract(&mut self, identity: &[u8], now_ms: i64) -> bool {
-        let Some(id) = self.rows.find(hash(identity), identity).filter(|&id| !self.expired(id, now_ms))
+        let Some(id) = self.identities.find(hash(identity), identity).filter(|&id| !self.expired(id, now_ms))
         else {
             return false;
         };
@@ -170,7 +191,7 @@ impl JoinTable {
     /// Gives up a row, and notes that if a checkpoint has it.
     fn remove(&mut self, id: u32) {
         if self.tracking.release(id) {
-            let (key, row) = (self.entries[id as usize].key, self.rows.key(id));
+            let (key, row) = (self.entries[id as usize].key, self.identities.key(id));
             self.tracking.note_gone(self.keys.hash(key), |out| {
                 write_prefixed(out, self.keys.key(key));
                 write_prefixed(out, row);
@@ -181,8 +202,8 @@ impl JoinTable {
 
     fn unlink(&mut self, id: u32) {
         let Entry { key, previous, next, row, .. } = self.entries[id as usize];
-        if let Some(rows) = &mut self.unique {
-            rows.remove(row);
+        if self.kind != JoinRows::Counted {
+            self.rows.remove(row);
         }
         let chain = &mut self.chains[key as usize];
         match previous {
@@ -194,7 +215,9 @@ impl JoinTable {
             next => self.entries[next as usize].previous = previous,
         }
         let empty = chain.first == NONE;
-        self.rows.remove(id);
+        if self.kind != JoinRows::Added {
+            self.identities.remove(id);
+        }
         if empty {
             self.keys.remove(key);
         }
@@ -208,13 +231,13 @@ impl JoinTable {
     /// Looks at some of the rows and gives up those that expired by now; needed only to get their memory back.
     /// A few calls see all rows.
     pub fn expire(&mut self, now_ms: i64) {
-        if self.ttl_ms == 0 || self.rows.capacity() == 0 {
+        if self.ttl_ms == 0 || self.identities.capacity() == 0 {
             return;
         }
-        let start = if self.swept >= self.rows.capacity() { 0 } else { self.swept };
-        self.swept = start.saturating_add(SWEEP_SLOTS).min(self.rows.capacity());
+        let start = if self.swept >= self.identities.capacity() { 0 } else { self.swept };
+        self.swept = start.saturating_add(SWEEP_SLOTS).min(self.identities.capacity());
         for id in start as u32..self.swept as u32 {
-            if self.rows.is_live(id) && self.expired(id, now_ms) {
+            if self.identities.is_live(id) && self.expired(id, now_ms) {
                 self.remove(id);
             }
         }
@@ -243,18 +266,30 @@ impl JoinTable {
     /// another; false: there are no more.
     pub fn next_part(&mut self) -> bool {
         let spill = std::mem::take(&mut self.spill);
-        *self = JoinTable { spill, ..JoinTable::new(self.unique.is_some(), self.ttl_ms, self.key_groups) };
-        while self.rows.len() < SWEEP_SLOTS
+        *self = JoinTable { spill, ..JoinTable::new(self.kind, self.ttl_ms, self.key_groups) };
+        while self.rows_in_memory() < SWEEP_SLOTS
             && let Some(back) = self.spill.take_any()
         {
             self.put_back(hash(back.key()), &back);
         }
-        !self.rows.is_empty()
+        self.rows_in_memory() > 0
     }
 
     /// The ids of the rows in memory.
     pub fn ids(&self) -> impl Iterator<Item = u32> {
-        self.rows.ids()
+        (0..self.entries.len() as u32).filter(|&id| match self.kind {
+            JoinRows::Added => self.rows.is_live(id),
+            _ => self.identities.is_live(id),
+        })
+    }
+
+    fn rows_in_memory(&self) -> usize {
+        if self.kind == JoinRows::Added { self.rows.len() } else { self.identities.len() }
+    }
+
+    /// What identifies a row.
+    fn identity(&self, id: u32) -> &[u8] {
+        if self.kind == JoinRows::Added { &[] } else { self.identities.key(id) }
     }
 
     /// All ids are below this.
@@ -265,7 +300,10 @@ impl JoinTable {
     /// The bytes of a row.
     #[inline]
     pub fn row(&self, id: u32) -> &[u8] {
-        self.unique.as_ref().map_or_else(|| self.rows.key(id), |rows| rows.get(self.entries[id as usize].row))
+        match self.kind {
+            JoinRows::Counted => self.identities.key(id),
+            _ => self.rows.get(self.entries[id as usize].row),
+        }
     }
 
     /// How often the row is there.
@@ -307,7 +345,7 @@ mod tests {
 
     #[test]
     fn rows_are_counted_and_chained_by_key() {
-        let mut table = JoinTable::new(false, 0, 8);
+        let mut table = JoinTable::new(JoinRows::Counted, 0, 8);
         for (key, row) in [(b"a", b"a1"), (b"b", b"b1"), (b"a", b"a2"), (b"a", b"a1"), (b"a", b"a3")] {
             add(&mut table, key, row);
         }
@@ -315,7 +353,7 @@ mod tests {
         assert!(table.retract(b"a1", 0));
         let expected = [(b"a1".to_vec(), 1), (b"a3".to_vec(), 1)];
         assert_eq!(rows(&table, b"a", 0), expected);
-        let mut restored = JoinTable::new(false, 0, 8);
+        let mut restored = JoinTable::new(JoinRows::Counted, 0, 8);
         restored.restore(&table.snapshot(0..8), 0..8).unwrap();
         assert_eq!(rows(&restored, b"a", 0), expected);
         assert_eq!(restored.len(), 3);
@@ -324,8 +362,27 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_are_only_added_stand_for_themselves() {
+        let mut table = JoinTable::new(JoinRows::Added, 0, 8);
+        for (key, row) in [(b"a", b"a1"), (b"b", b"b1"), (b"a", b"a2"), (b"a", b"a1")] {
+            add(&mut table, key, row);
+        }
+        let expected = [b"a1", b"a2", b"a1"].map(|row| (row.to_vec(), 1));
+        assert_eq!(rows(&table, b"a", 0), expected);
+        let mut copy = JoinTable::new(JoinRows::Added, 0, 8);
+        copy.restore(&table.delta(0..8, &|_| false), 0..8).unwrap();
+        assert_eq!((rows(&copy, b"a", 0), copy.len()), (expected.to_vec(), 4));
+        add(&mut table, b"a", b"a3");
+        let changes = table.delta(0..8, &|_| false);
+        assert_eq!(changes.rows(), 1, "what was saved never changes");
+        copy.apply(&changes, 0..8).unwrap();
+        assert_eq!(rows(&copy, b"a", 0), rows(&table, b"a", 0));
+        assert_eq!(copy.ids().count(), 5);
+    }
+
+    #[test]
     fn old_rows_are_not_seen() {
-        let mut table = JoinTable::new(false, 10, 8);
+        let mut table = JoinTable::new(JoinRows::Counted, 10, 8);
         add(&mut table, b"a", b"a1");
         assert_eq!(rows(&table, b"a", 9).len(), 1);
         assert!(rows(&table, b"a", 10).is_empty());
@@ -335,13 +392,13 @@ mod tests {
 
     #[test]
     fn a_unique_row_takes_the_place_of_the_one_before() {
-        let mut table = JoinTable::new(true, 0, 8);
+        let mut table = JoinTable::new(JoinRows::Unique, 0, 8);
         for (identity, row) in [(b"a1", b"x"), (b"a2", b"y"), (b"a1", b"z")] {
             table.add((hash(b"a"), b"a"), identity, row, 0, 0);
         }
         let expected = [(b"z".to_vec(), 1), (b"y".to_vec(), 1)];
         assert_eq!(rows(&table, b"a", 0), expected);
-        let mut restored = JoinTable::new(true, 0, 8);
+        let mut restored = JoinTable::new(JoinRows::Unique, 0, 8);
         restored.restore(&table.snapshot(0..8), 0..8).unwrap();
         assert_eq!(rows(&restored, b"a", 0), expected);
         assert!(restored.retract(b"a1", 0) && !restored.retract(b"a1", 0));

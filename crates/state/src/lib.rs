@@ -41,7 +41,7 @@ pub mod waiting_rows;
 pub use counted_sets::CountedSets;
 pub use frame_table::FrameTable;
 pub use group_table::GroupTable;
-pub use join_table::JoinTable;
+pub use join_table::{JoinRows, JoinTable};
 pub use key_index::KeyIndex;
 pub use match_table::{MatchTable, PartialMatch, Partition, Run};
 pub use ordered_table::OrderedTable;

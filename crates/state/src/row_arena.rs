@@ -70,6 +70,12 @@ impl RowArena {
         self.places.len() - self.free.len()
     }
 
+    /// Whether the number belongs to a row.
+    #[inline]
+    pub(crate) fn is_live(&self, id: u32) -> bool {
+        !self.places[id as usize].is_none()
+    }
+
     /// All numbers are below this.
     pub(crate) fn capacity(&self) -> usize {
         self.places.len()

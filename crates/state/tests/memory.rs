@@ -161,7 +161,7 @@ fn sessions() {
 #[test]
 fn join_sides() {
     check("a side", || {
-        let mut table = JoinTable::new(false, 0, 128);
+        let mut table = JoinTable::new(tidemill_state::JoinRows::Counted, 0, 128);
         for i in 0..KEYS {
             let key = format!("key {}", i / 3).into_bytes();
             table.add((hash(&key), &key), &row(i), &row(i), 0, 0);

@@ -6,7 +6,7 @@ use crate::keys::Keys;
 use arrow_array::ArrayRef;
 use tidemill_plan::JoinOn;
 use tidemill_plan::join::JoinSidePlan;
-use tidemill_state::{JoinTable, StateTable};
+use tidemill_state::{JoinRows, JoinTable, StateTable};
 use tidemill_types::{Chunk, Schema};
 
 /// A side with the encoded rows of the chunk at hand.
@@ -25,9 +25,14 @@ impl Side {
             columns.extend(unique.iter().filter(|column| !on.keys(port).contains(column)));
             Keys::new(&columns, schema)
         });
+        let rows = match &identity {
+            Some(_) => JoinRows::Unique,
+            None if plan.added_only => JoinRows::Added,
+            None => JoinRows::Counted,
+        };
         Side {
             input: JoinInput::new(on, port, schema),
-            table: JoinTable::new(identity.is_some(), plan.ttl_ms, job.key_groups),
+            table: JoinTable::new(rows, plan.ttl_ms, job.key_groups),
             identity,
         }
     }

@@ -265,7 +265,12 @@ impl Binder<'_> {
         let batch = self.session.info().batch;
         let unique =
             |relation: &Relation| self.plan.nodes[relation.node].upsert_key.clone().filter(|_| !batch);
-        let side = |relation, ttl_ms| JoinSidePlan { unique: unique(relation), ttl_ms };
+        let inner = keyed.on.kind == JoinKind::Inner;
+        let side = |relation: &Relation, ttl_ms| JoinSidePlan {
+            unique: unique(relation),
+            added_only: inner && ttl_ms == 0 && self.plan.nodes[relation.node].changelog.append_only(),
+            ttl_ms,
+        };
         let plan = JoinPlan {
             left: side(&keyed.left, ttl[0]),
             right: side(&keyed.right, ttl[1]),

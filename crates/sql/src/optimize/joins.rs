@@ -77,7 +77,7 @@ pub(super) fn written(operator: &Operator, below: [&Places; 2]) -> (Operator, Pl
         Operator::Join(join) => {
             let side = |side: &JoinSidePlan, port: usize| JoinSidePlan {
                 unique: side.unique.as_ref().map(|key| key.iter().map(|column| at(port, *column)).collect()),
-                ttl_ms: side.ttl_ms,
+                ..side.clone()
             };
             Operator::Join(JoinPlan {
                 on,

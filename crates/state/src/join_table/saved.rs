@@ -1,11 +1,10 @@
 //! How the rows of a join get into checkpoints and back, and out of memory and back.
 //!
-//! Row: key and identity (prefixed), of a unique row the row (prefixed), count, matches, last change. What is gone:
+//! Row: key and identity (prefixed), if that is not the row the row (prefixed), count, matches, last change. What is gone:
 //! key and identity.
 
-use super::{Chain, Entry, JoinTable, NONE};
+use super::{Chain, Entry, JoinRows, JoinTable, NONE};
 use crate::entries;
-use crate::row_arena::RowArena;
 use crate::sections::{GONE, Sections};
 use crate::snapshot::{Reader, write_prefixed};
 use crate::spill::{Back, in_use};
@@ -17,12 +16,13 @@ use tidemill_types::key::{hash, key_group};
 
 const SCHEMA: u64 = 0x6a6f_696e_0000_0001;
 const SCHEMA_UNIQUE: u64 = 0x6a6f_696e_0000_0002;
+const SCHEMA_ADDED: u64 = 0x6a6f_696e_0000_0003;
 
 /// A row that was moved out.
 struct Out<'a> {
     mark: u8,
     identity: &'a [u8],
-    /// Of a unique row.
+    /// If that is not its identity.
     row: &'a [u8],
     count: i64,
     matches: i64,
@@ -62,8 +62,8 @@ impl JoinTable {
         }
         if let Some(out) = sections.row(self.keys.hash(entry.key), self.tracking.is_changed(id)) {
             write_prefixed(out, self.keys.key(entry.key));
-            write_prefixed(out, self.rows.key(id));
-            if self.unique.is_some() {
+            write_prefixed(out, self.identity(id));
+            if self.kind != JoinRows::Counted {
                 write_prefixed(out, self.row(id));
             }
             write_entry(entry, out);
@@ -106,7 +106,7 @@ impl JoinTable {
                 {
                     write_prefixed(out, key);
                     write_prefixed(out, identity);
-                    if self.unique.is_some() {
+                    if self.kind != JoinRows::Counted {
                         write_prefixed(out, row);
                     }
                     let entry =
@@ -161,8 +161,9 @@ impl JoinTable {
             while next != NONE {
                 let (entry, mark) = (&self.entries[next as usize], self.tracking.mark(next));
                 payload.push(mark);
-                write_prefixed(&mut payload, self.rows.key(next));
-                write_prefixed(&mut payload, if self.unique.is_some() { self.row(next) } else { &[] });
+                write_prefixed(&mut payload, self.identity(next));
+                let row = if self.kind == JoinRows::Counted { &[] } else { self.row(next) };
+                write_prefixed(&mut payload, row);
                 write_entry(entry, &mut payload);
                 changed |= mark & CHANGED != 0;
                 ids.push(next);
@@ -171,10 +172,12 @@ impl JoinTable {
             self.spill.put(self.keys.hash(key), self.keys.key(key), ids.len(), changed, &payload);
             for id in ids.drain(..) {
                 self.tracking.forget(id);
-                if let Some(rows) = &mut self.unique {
-                    rows.remove(self.entries[id as usize].row);
+                if self.kind != JoinRows::Counted {
+                    self.rows.remove(self.entries[id as usize].row);
                 }
-                self.rows.remove(id);
+                if self.kind != JoinRows::Added {
+                    self.identities.remove(id);
+                }
             }
             self.chains[key as usize] = Chain { first: NONE, last: NONE };
             self.keys.remove(key);
@@ -183,12 +186,16 @@ impl JoinTable {
 
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
         let (key, identity) = (reader.prefixed()?, reader.prefixed()?);
-        let row = if self.unique.is_some() { reader.prefixed()? } else { identity };
+        let row = if self.kind == JoinRows::Counted { identity } else { reader.prefixed()? };
         if self.spill.has_budget() {
             self.load_one(hash(key), key);
         }
         let row_hash = hash(identity);
-        let id = match self.rows.find(row_hash, identity) {
+        let known = match self.kind {
+            JoinRows::Added => None,
+            _ => self.identities.find(row_hash, identity),
+        };
+        let id = match known {
             Some(id) => {
                 self.replace(id, row);
                 id
@@ -206,16 +213,29 @@ impl JoinTable {
         if self.spill.has_budget() {
             self.load_one(hash(key), key);
         }
-        if let Some(id) = self.rows.find(hash(identity), identity) {
+        if let Some(id) = self.identities.find(hash(identity), identity) {
             self.tracking.forget(id);
             self.unlink(id);
         }
     }
 }
 
+impl JoinTable {
+    fn start_tracking(&mut self) {
+        if !self.tracking.is_on() {
+            let ids: Vec<u32> = self.ids().collect();
+            self.tracking.start(self.entries.len(), ids.into_iter());
+        }
+    }
+}
+
 impl StateTable for JoinTable {
     fn schema_id(&self) -> u64 {
-        if self.unique.is_some() { SCHEMA_UNIQUE } else { SCHEMA }
+        match self.kind {
+            JoinRows::Counted => SCHEMA,
+            JoinRows::Unique => SCHEMA_UNIQUE,
+            JoinRows::Added => SCHEMA_ADDED,
+        }
     }
 
     fn snapshot(&self, groups: Range<u32>) -> SnapshotRows {
@@ -227,10 +247,12 @@ impl StateTable for JoinTable {
 
     fn restore(&mut self, rows: &SnapshotRows, groups: Range<u32>) -> Result<()> {
         rows.check_schema(self.schema_id())?;
-        self.tracking.start(self.entries.len(), self.rows.ids());
+        self.start_tracking();
         if !self.spill.has_budget() {
             let more = rows.rows_of_groups(groups.clone());
-            self.rows.reserve(more);
+            if self.kind != JoinRows::Added {
+                self.identities.reserve(more);
+            }
             self.entries.reserve(more);
         }
         for section in rows.of_groups(groups) {
@@ -253,7 +275,7 @@ impl StateTable for JoinTable {
         }
         let whole = |hash| !tracked || whole(key_group(hash, self.key_groups));
         self.write_moved_out(&whole, &mut sections);
-        self.tracking.start(self.entries.len(), self.rows.ids());
+        self.start_tracking();
         self.tracking.settle_all();
         self.spill.settle();
         sections.finish(self.schema_id())
@@ -261,7 +283,7 @@ impl StateTable for JoinTable {
 
     fn apply(&mut self, changes: &SnapshotRows, groups: Range<u32>) -> Result<()> {
         changes.check_schema(self.schema_id())?;
-        self.tracking.start(self.entries.len(), self.rows.ids());
+        self.start_tracking();
         for section in changes.of_groups(groups) {
             let mut reader = Reader::new(&section.bytes);
             while !reader.is_done() {
@@ -285,7 +307,7 @@ impl StateTable for JoinTable {
     fn clear(&mut self) {
         let mut spill = std::mem::take(&mut self.spill);
         spill.clear();
-        *self = JoinTable { spill, ..JoinTable::new(self.unique.is_some(), self.ttl_ms, self.key_groups) };
+        *self = JoinTable { spill, ..JoinTable::new(self.kind, self.ttl_ms, self.key_groups) };
     }
 
     fn set_budget(&mut self, budget: &MemoryBudget) {
@@ -294,7 +316,7 @@ impl StateTable for JoinTable {
 
     fn tend(&mut self) -> Result<()> {
         if self.spill.is_due(self.keys.len()) {
-            let used = in_use(self.bytes(), self.rows.len(), self.rows.capacity());
+            let used = in_use(self.bytes(), self.rows_in_memory(), self.entries.len());
             let surplus = self.spill.surplus(self.keys.len(), used);
             self.move_out(surplus);
         }
@@ -303,8 +325,8 @@ impl StateTable for JoinTable {
 
     fn bytes(&self) -> usize {
         self.keys.bytes()
-            + self.rows.bytes()
-            + self.unique.as_ref().map_or(0, RowArena::memory)
+            + self.identities.bytes()
+            + self.rows.memory()
             + self.chains.capacity() * size_of::<Chain>()
             + self.entries.capacity() * size_of::<Entry>()
             + self.tracking.bytes()
@@ -312,6 +334,6 @@ impl StateTable for JoinTable {
     }
 
     fn len(&self) -> usize {
-        self.rows.len() + self.spill.rows()
+        self.rows_in_memory() + self.spill.rows()
     }
 }

@@ -72,6 +72,7 @@ proptest! {
     #[test]
     fn join_sides_of_unique_rows(steps in steps()) {
         check::<tables::UniqueSide>(&steps)?;
+        check::<tables::AddedSide>(&steps)?;
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use tidemill_state::{
-    DERIVED_PANE, GroupTable, JoinTable, OrderedTable, PanedTable, SessionTable, StateTable, TimedTable,
-    Timers,
+    DERIVED_PANE, GroupTable, JoinRows, JoinTable, OrderedTable, PanedTable, SessionTable, StateTable,
+    TimedTable, Timers,
 };
 use tidemill_types::key::{EncodedKeys, hash};
 use tidemill_types::{CellKind, Cells};
@@ -281,7 +281,7 @@ impl Tested for Side {
     type Content = Joined;
 
     fn make() -> Self {
-        Side(JoinTable::new(false, 0, GROUPS))
+        Side(JoinTable::new(JoinRows::Counted, 0, GROUPS))
     }
 
     fn table(&mut self) -> &mut dyn StateTable {
@@ -304,7 +304,7 @@ impl Tested for ExpiringSide {
     type Content = Joined;
 
     fn make() -> Self {
-        ExpiringSide(JoinTable::new(false, 20, GROUPS))
+        ExpiringSide(JoinTable::new(JoinRows::Counted, 20, GROUPS))
     }
 
     fn table(&mut self) -> &mut dyn StateTable {
@@ -320,6 +320,31 @@ impl Tested for ExpiringSide {
     }
 }
 
+/// A side whose rows are only added.
+pub struct AddedSide(JoinTable);
+
+impl Tested for AddedSide {
+    type Content = Joined;
+
+    fn make() -> Self {
+        AddedSide(JoinTable::new(JoinRows::Added, 0, GROUPS))
+    }
+
+    fn table(&mut self) -> &mut dyn StateTable {
+        &mut self.0
+    }
+
+    fn change(&mut self, key: u8, _action: u8, value: i64, _now_ms: i64) {
+        let key = format!("key-{}", key % 12);
+        let row = format!("{key} {value}");
+        self.0.add((hash(key.as_bytes()), key.as_bytes()), &[], row.as_bytes(), 0, 0);
+    }
+
+    fn content(&mut self, _now_ms: i64) -> Self::Content {
+        side_content(&mut self.0, 0)
+    }
+}
+
 /// A side whose rows are unique by a part of them.
 pub struct UniqueSide(JoinTable);
 
@@ -327,7 +352,7 @@ impl Tested for UniqueSide {
     type Content = Joined;
 
     fn make() -> Self {
-        UniqueSide(JoinTable::new(true, 0, GROUPS))
+        UniqueSide(JoinTable::new(JoinRows::Unique, 0, GROUPS))
     }
 
     fn table(&mut self) -> &mut dyn StateTable {

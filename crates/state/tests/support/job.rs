@@ -33,7 +33,7 @@ impl Tables {
             groups: GroupTable::new(KINDS, 1, 0, GROUPS),
             ordered: OrderedTable::new(GROUPS),
             panes: PanedTable::new(&[CellKind::I64], 0, GROUPS),
-            join: JoinTable::new(false, 0, GROUPS),
+            join: JoinTable::new(tidemill_state::JoinRows::Counted, 0, GROUPS),
             sessions: SessionTable::new(&[CellKind::I64], 0, GROUPS),
             timers: Timers::new(GROUPS),
             shared: SharedValue::new(-1),
