@@ -173,7 +173,7 @@ impl SessionAggregate {
     fn fire_until(&mut self, watermark: i64, emission: &mut Emission, out: &mut Output) -> Result<()> {
         let (mut keys, mut slots, mut windows) = (Vec::new(), Vec::new(), Vec::new());
         while self.next_fire().is_some_and(|fires| fires <= watermark) {
-            let Some((key, session)) = self.table.pop() else { break };
+            let Some((key, session)) = self.table.pop_next() else { break };
             keys.push(key);
             slots.push(session.slot);
             windows.push((session.start, session.end));

@@ -124,7 +124,7 @@ impl SessionAssign {
         while let Some(end) = self.sessions.next_end()
             && self.clock.fires_at(end) <= watermark
         {
-            let Some((key, session)) = self.sessions.pop() else { break };
+            let Some((key, session)) = self.sessions.pop_next() else { break };
             let ended = self.rows.take_below(self.sessions.key(key), &sort_key(end, 0));
             self.sessions.release(&[session.slot]);
             windows.resize(windows.len() + ended.len(), (session.start, session.end));

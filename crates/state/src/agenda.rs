@@ -1,4 +1,4 @@
-//! What is due when: times with small numbers, in the order of time.
+//! What is due when: times with something small, in the order of time.
 //!
 //! Times mostly come ascending, so they wait in a queue; those that come out of order wait in a heap.
 //! Invariant: entries come out in the order of their times. Whether one still counts is the owner's to know.
@@ -7,15 +7,21 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 /// Times with what is due then.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Agenda {
-    ascending: VecDeque<(i64, u32)>,
-    others: BinaryHeap<Reverse<(i64, u32)>>,
+#[derive(Debug, Clone)]
+pub(crate) struct Agenda<T = u32> {
+    ascending: VecDeque<(i64, T)>,
+    others: BinaryHeap<Reverse<(i64, T)>>,
 }
 
-impl Agenda {
+impl<T: Ord> Default for Agenda<T> {
+    fn default() -> Self {
+        Agenda { ascending: VecDeque::new(), others: BinaryHeap::new() }
+    }
+}
+
+impl<T: Copy + Ord> Agenda<T> {
     /// Notes that something is due.
-    pub(crate) fn push(&mut self, time: i64, what: u32) {
+    pub(crate) fn push(&mut self, time: i64, what: T) {
         match self.ascending.back() {
             Some((last, _)) if time < *last => self.others.push(Reverse((time, what))),
             _ => self.ascending.push_back((time, what)),
@@ -24,7 +30,7 @@ impl Agenda {
 
     /// The first entry.
     #[inline]
-    pub(crate) fn first(&self) -> Option<(i64, u32)> {
+    pub(crate) fn first(&self) -> Option<(i64, T)> {
         let other = self.others.peek().map(|Reverse(other)| *other);
         match (self.ascending.front().copied(), other) {
             (Some(first), Some(other)) => Some(if other.0 < first.0 { other } else { first }),
@@ -33,7 +39,7 @@ impl Agenda {
     }
 
     /// Takes out the first entry.
-    pub(crate) fn pop(&mut self) -> Option<(i64, u32)> {
+    pub(crate) fn pop(&mut self) -> Option<(i64, T)> {
         let first = self.first()?;
         if self.ascending.front() == Some(&first) {
             self.ascending.pop_front()
@@ -49,7 +55,7 @@ impl Agenda {
 
     /// The memory it takes, roughly.
     pub(crate) fn memory(&self) -> usize {
-        (self.ascending.capacity() + self.others.capacity()) * size_of::<(i64, u32)>()
+        (self.ascending.capacity() + self.others.capacity()) * size_of::<(i64, T)>()
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod saved;
 
+use crate::agenda::Agenda;
 use crate::snapshot::write_prefixed;
 use crate::spill::Spill;
 use crate::tracking::Tracking;
@@ -44,7 +45,8 @@ pub struct SessionTable {
     pub values: SlotCells,
     owners: Vec<Owner>,
     free: Vec<u32>,
-    due: BinaryHeap<Reverse<(i64, u32, u32)>>,
+    /// Ends with slot and generation.
+    due: Agenda<(u32, u32)>,
     /// By key, since sessions grow and merge.
     tracking: Tracking,
     /// By key.
@@ -64,7 +66,7 @@ impl SessionTable {
             values: SlotCells::new(kinds, sets),
             owners: Vec::new(),
             free: Vec::new(),
-            due: BinaryHeap::new(),
+            due: Agenda::default(),
             tracking: Tracking::default(),
             spill: Spill::default(),
             due_out: BinaryHeap::new(),
@@ -107,7 +109,7 @@ impl SessionTable {
         self.values.grow(self.owners.len());
         let owner = &mut self.owners[slot as usize];
         *owner = Owner { key, generation: owner.generation.wrapping_add(1), live: true };
-        self.due.push(Reverse((end, slot, owner.generation)));
+        self.due.push(end, (slot, owner.generation));
         let sessions = &mut self.sessions[key as usize];
         self.used_keys += usize::from(sessions.is_empty());
         let at = sessions.partition_point(|session| session.start < start);
@@ -159,7 +161,7 @@ impl SessionTable {
     }
 
     fn next_end_in_memory(&mut self) -> Option<i64> {
-        while let Some(&Reverse((end, slot, generation))) = self.due.peek() {
+        while let Some((end, (slot, generation))) = self.due.first() {
             let owner = self.owners[slot as usize];
             let live = owner.live && owner.generation == generation;
             let now = live.then(|| self.session_of(slot).1.end);
@@ -167,14 +169,14 @@ impl SessionTable {
                 return now;
             }
             self.due.pop();
-            now.into_iter().for_each(|now| self.due.push(Reverse((now, slot, generation))));
+            now.into_iter().for_each(|now| self.due.push(now, (slot, generation)));
         }
         None
     }
 
     /// A time at or before the end of the session that ends first.
     pub fn earliest_end(&self) -> Option<i64> {
-        let end = self.due.peek().map(|Reverse((end, ..))| *end);
+        let end = self.due.first().map(|(end, _)| end);
         let out = self.due_out.peek().map(|Reverse((end, _))| *end);
         end.into_iter().chain(out).min()
     }
@@ -189,7 +191,13 @@ impl SessionTable {
     /// Takes out the session that ends first; its values stay until [`SessionTable::release`].
     pub fn pop(&mut self) -> Option<(u32, Session)> {
         self.next_end()?;
-        let Reverse((_, slot, _)) = self.due.pop()?;
+        self.pop_next()
+    }
+
+    /// The same right after [`SessionTable::next_end`] told of it.
+    #[inline]
+    pub fn pop_next(&mut self) -> Option<(u32, Session)> {
+        let (_, (slot, _)) = self.due.pop()?;
         let key = self.owners[slot as usize].key;
         let (at, _) = self.session_of(slot);
         Some((key, self.remove(key, at)))

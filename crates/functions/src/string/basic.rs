@@ -13,12 +13,12 @@ pub fn register(registry: &mut FunctionRegistry) {
     declare(
         registry,
         "UPPER",
-        [Form::new(&[T], Same(0), |a, c| cased(a, c, str::to_uppercase, u8::to_ascii_uppercase)).total()],
+        [Form::new(&[T], Same(0), |a, c| cased(a, c, str::to_uppercase, str::make_ascii_uppercase)).total()],
     );
     declare(
         registry,
         "LOWER",
-        [Form::new(&[T], Same(0), |a, c| cased(a, c, str::to_lowercase, u8::to_ascii_lowercase)).total()],
+        [Form::new(&[T], Same(0), |a, c| cased(a, c, str::to_lowercase, str::make_ascii_lowercase)).total()],
     );
     let length = [Form::new(&[T], TypeKind::Int, |a, c| {
         map1::<Text, I32>(a, c, |text| Ok(Some(text.chars().count() as i32)))
@@ -124,11 +124,15 @@ fn cased(
     args: &[Datum],
     ctx: &EvalContext<'_>,
     full: fn(&str) -> String,
-    ascii: fn(&u8) -> u8,
+    ascii: fn(&mut str),
 ) -> Result<Datum> {
     text1::<Text>(args, ctx, |text, out| {
         match text.is_ascii() {
-            true => out.extend(text.bytes().map(|byte| char::from(ascii(&byte)))),
+            true => {
+                let start = out.len();
+                out.push_str(text);
+                ascii(&mut out[start..]);
+            }
             false => out.push_str(&full(text)),
         }
         Ok(true)

@@ -250,7 +250,7 @@ impl StateTable for SessionTable {
             + self.values.bytes()
             + self.sessions.iter().map(|s| 24 + s.capacity() * size_of::<Session>()).sum::<usize>()
             + self.owners.capacity() * size_of::<super::Owner>()
-            + self.due.capacity() * 16
+            + self.due.memory()
             + self.tracking.bytes()
             + self.due_out.capacity() * 16
             + self.spill.memory()
