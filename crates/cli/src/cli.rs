@@ -75,8 +75,8 @@ pub(crate) struct SessionArgs {
     #[arg(long, value_name = "TIME", requires = "state")]
     pub(crate) checkpoint_interval: Option<String>,
 
-    /// How much memory state may take, such as 2GB; what is more goes to disk. Goes before a SET of tidemill.memory
-    /// [default: any]
+    /// How much memory the run may take, such as 2GB: state that does not fit goes to disk, sources wait if need be.
+    /// Goes before a SET of tidemill.memory [default: any]
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<String>,
 

@@ -30,6 +30,7 @@ pub(crate) fn open(args: &SessionArgs) -> Result<Engine> {
         }),
         keep_late: args.late_records.map(|policy| policy == LateRecords::Keep),
         state: args.state.clone().or(config.state),
+        state_memory: None,
         upgrade: upgrade(args),
     };
     let mut engine = Engine::new(tidemill_functions::registry(), tidemill_connectors::connectors(), options);

@@ -1,5 +1,6 @@
 //! The session of a front end: runs statements one by one.
 
+use crate::memory;
 use crate::pipeline_state::{PipelineState, Resume};
 use crate::restart::{Failures, Strategy};
 use crate::supervisor::Supervisor;
@@ -12,7 +13,6 @@ use tidemill_plan::{FunctionRegistry, Operator, SinkPlan, SinkTarget};
 use tidemill_runtime::{BadRecords, JobOptions};
 use tidemill_sql::{Job, Outcome, Session};
 use tidemill_state::MemoryBudget;
-use tidemill_types::options::parse_memory;
 
 /// How many bytes of a query's result wait for the one who asked.
 const COLLECT_BYTES_MAX: usize = 16 << 20;
@@ -38,6 +38,9 @@ pub struct EngineOptions {
     /// The folder (or URL) for checkpoints and what else a run leaves behind; absent: the run is ephemeral and
     /// bad records go to the system's folder for temporary files.
     pub state: Option<String>,
+    /// How much memory the tables of state may take, whatever else the process takes; goes before `tidemill.memory`, which
+    /// is for the whole process.
+    pub state_memory: Option<usize>,
     /// What to do when the pipeline is another than the one whose state is to be gone on with.
     pub upgrade: Upgrade,
 }
@@ -194,6 +197,7 @@ impl Engine {
                 (Some((Arc::new(schema), receiver)), Some(sender))
             }
         };
+        let (memory, defaults) = (self.memory()?, JobOptions::new(self.connectors.clone()));
         let options = JobOptions {
             parallelism: self.parallelism(),
             bad_records: self.bad_records(),
@@ -204,8 +208,9 @@ impl Engine {
             run_id,
             collect,
             checkpoints,
-            memory: self.memory(),
-            ..JobOptions::new(self.connectors.clone())
+            queue_bytes_max: memory.as_ref().map_or(defaults.queue_bytes_max, memory::queue_bytes),
+            memory,
+            ..defaults
         };
         let bounded = job.bounded;
         let handle = Supervisor::start(job.plan, options, failures)?;
@@ -252,19 +257,20 @@ impl Engine {
         }
     }
 
-    /// The memory for state. The first job that is limited decides for all; what does not fit goes to the state
+    /// What the run may take. The first job that is limited decides for all; what does not fit goes to the state
     /// folder, or to the system's folder for temporary files.
-    fn memory(&mut self) -> Option<MemoryBudget> {
-        const KEY: &str = "tidemill.memory";
+    fn memory(&mut self) -> Result<Option<MemoryBudget>, EngineError> {
         if self.memory.is_none() {
-            let bytes = self.session.settings.get(KEY).and_then(parse_memory)?;
             let folder = match self.state.as_ref().and_then(PipelineState::local_path) {
                 Some(folder) => folder.join("spill"),
                 None => std::env::temp_dir(),
             };
-            self.memory = Some(MemoryBudget::new(usize::try_from(bytes).unwrap_or(usize::MAX), &folder));
+            self.memory = match self.options.state_memory {
+                Some(bytes) => Some(MemoryBudget::new(bytes, &folder)),
+                None => memory::budget(&self.session.settings, self.parallelism(), &folder)?,
+            };
         }
-        self.memory.clone()
+        Ok(self.memory.clone())
     }
 
     fn keep_late(&self) -> bool {

@@ -7,6 +7,7 @@ mod checkpoints;
 mod engine;
 mod error;
 mod job;
+mod memory;
 mod pipeline_state;
 mod restart;
 mod result;

@@ -18,6 +18,7 @@ mod lane;
 mod lookup_edge;
 mod lookup_stage;
 mod lookup_table;
+mod memory;
 mod message;
 mod metrics;
 mod options;
@@ -38,6 +39,7 @@ pub use checkpoint::{CheckpointOptions, SavedJob, SavedTable, forget_loaded, rel
 pub use collect::{CollectReceiver, CollectSender, collect_channel};
 pub use fragment::{Edge, Fragment, Root, cut};
 pub use job::{JobHandle, RunSummary};
+pub use memory::{process_bytes, watch as watch_memory};
 pub use metrics::{CheckpointMetrics, JobMetrics, LookupMetrics, OperatorMetrics, SourceMetrics};
 pub use options::{BadRecords, JobOptions, Retry};
 #[cfg(feature = "simulation")]

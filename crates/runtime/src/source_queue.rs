@@ -5,11 +5,13 @@
 //! end exactly when the queue is empty for ever.
 
 use crate::checkpoint::Barrier;
+use crate::memory::THROTTLED;
 use crate::message::chunk_bytes;
 use crate::signal::TaskSignal;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidemill_connector::FetchedBlob;
+use tidemill_state::MemoryBudget;
 use tidemill_types::Chunk;
 use tokio::sync::Notify;
 
@@ -88,16 +90,25 @@ pub struct SourceQueue {
     space: Notify,
     bytes_max: usize,
     tasks: Vec<TaskSignal>,
+    memory: Option<MemoryBudget>,
 }
 
 impl SourceQueue {
     /// An empty queue to these tasks.
     pub fn new(bytes_max: usize, tasks: Vec<TaskSignal>) -> Self {
-        SourceQueue { state: Mutex::default(), space: Notify::new(), bytes_max, tasks }
+        SourceQueue { state: Mutex::default(), space: Notify::new(), bytes_max, tasks, memory: None }
     }
 
-    /// Waits until there is room. One reader only.
+    /// The same that fills slowly while memory is short.
+    pub fn within(self, memory: Option<MemoryBudget>) -> Self {
+        SourceQueue { memory, ..self }
+    }
+
+    /// Waits until there is room, and a while if memory is short. One reader only.
     pub async fn space(&self) {
+        if self.memory.as_ref().is_some_and(MemoryBudget::is_throttled) {
+            tokio::time::sleep(THROTTLED).await;
+        }
         while self.lock().bytes >= self.bytes_max {
             self.space.notified().await;
         }

@@ -50,7 +50,7 @@ pub use session_table::{Session, SessionTable};
 pub use shared_value::SharedValue;
 pub use slot_cells::SlotCells;
 pub use snapshot::SnapshotRows;
-pub use spill::MemoryBudget;
+pub use spill::{MemoryBudget, Pressure, WeakBudget};
 pub use table::StateTable;
 pub use timed_table::TimedTable;
 pub use timers::Timers;

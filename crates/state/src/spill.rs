@@ -7,12 +7,14 @@
 //! Invariant: a key is in memory or in the file, never in both. What goes wrong with the file is kept until the
 //! table is tended, which is before any result of the chunk leaves the operator.
 
+mod budget;
 mod file;
 mod later;
 mod queue;
 mod runs;
 mod share;
 
+pub use budget::{MemoryBudget, Pressure, WeakBudget};
 pub(crate) use later::Later;
 pub(crate) use queue::Queue;
 pub(crate) use runs::Runs;
@@ -21,46 +23,10 @@ pub(crate) use share::Share;
 use file::{Position, Record, SpillFile, record};
 use std::cell::{Cell, OnceCell};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use tidemill_types::{Error, Result};
 
 /// What is in front of each record: the epoch in which it was moved out, and how many rows it has.
 const HEAD_BYTES: usize = 8;
-
-/// How much memory the tables that share it may take, and where they put what is too much.
-#[derive(Debug, Clone)]
-pub struct MemoryBudget(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    limit: usize,
-    used: AtomicUsize,
-    folder: PathBuf,
-}
-
-impl MemoryBudget {
-    /// A budget of so many bytes; what is too much goes into files without names in a folder.
-    pub fn new(limit: usize, folder: &Path) -> Self {
-        MemoryBudget(Arc::new(Shared { limit, used: AtomicUsize::new(0), folder: folder.into() }))
-    }
-
-    /// How much may be taken.
-    pub fn limit(&self) -> usize {
-        self.0.limit
-    }
-
-    /// Where that goes which is too much.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.0.folder
-    }
-
-    /// How much is taken.
-    pub fn used(&self) -> usize {
-        self.0.used.load(Ordering::Relaxed)
-    }
-}
 
 /// The keys of a table that were moved out.
 #[derive(Debug, Default)]
@@ -99,7 +65,7 @@ impl Spill {
     pub(crate) fn set_budget(&mut self, budget: &MemoryBudget) {
         self.state = Some(Box::new(State {
             share: Share::new(budget),
-            file: SpillFile::new(&budget.0.folder),
+            file: SpillFile::new(budget.folder()),
             used: Vec::new(),
             hand: 0,
             work: 0,
@@ -311,7 +277,7 @@ impl Spill {
     /// Whether enough happened to so many keys that memory should be measured again.
     #[inline]
     pub(crate) fn is_due(&self, keys: usize) -> bool {
-        self.state.as_ref().is_some_and(|state| state.work > keys / 8)
+        self.state.as_ref().is_some_and(|state| state.work > keys / 8 || state.share.is_pressed())
     }
 
     /// So many keys were used.

@@ -26,9 +26,12 @@ pub struct Answer {
 
 /// A new engine with all connectors and functions, `cut-file` among them.
 pub fn engine(parallelism: usize) -> Engine {
+    engine_with(EngineOptions { parallelism: Some(parallelism), ..EngineOptions::default() })
+}
+
+fn engine_with(options: EngineOptions) -> Engine {
     let mut connectors = tidemill_connectors::connectors();
     connectors.0.extend([CUT_FILE, SLOW_TABLE, SLOW_RECORDS].map(Arc::new));
-    let options = EngineOptions { parallelism: Some(parallelism), ..EngineOptions::default() };
     Engine::new(tidemill_functions::registry(), connectors, options)
 }
 
@@ -44,9 +47,12 @@ pub fn run_with(text: &str, parallelism: usize, variables: &Variables) -> Result
 
 /// The same with so many bytes of memory for state.
 pub fn run_with_memory(text: &str, parallelism: usize, bytes: usize) -> Result<Answer, EngineError> {
-    let mut engine = engine(parallelism);
-    engine.pin("tidemill.memory", &bytes.to_string())?;
-    run_in(engine, text, &Variables::only([]))
+    let options = EngineOptions {
+        parallelism: Some(parallelism),
+        state_memory: Some(bytes),
+        ..EngineOptions::default()
+    };
+    run_in(engine_with(options), text, &Variables::only([]))
 }
 
 fn run_in(mut engine: Engine, text: &str, variables: &Variables) -> Result<Answer, EngineError> {

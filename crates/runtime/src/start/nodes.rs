@@ -167,7 +167,7 @@ impl Builder<'_> {
             }
         };
         if let (Body::Operator(operator), Some(budget)) = (&mut body, &self.options.memory) {
-            set_budget(operator.as_mut(), budget);
+            set_budget(operator.as_mut(), &budget.of(&node.uid));
         }
         Ok(body)
     }

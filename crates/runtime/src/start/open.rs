@@ -26,7 +26,8 @@ impl Builder<'_> {
         if fragment.kind == Root::Receiver {
             return Ok(None);
         }
-        let queue = Arc::new(SourceQueue::new(self.options.queue_bytes_max, self.signals[at].clone()));
+        let queue = SourceQueue::new(self.options.queue_bytes_max, self.signals[at].clone());
+        let queue = Arc::new(queue.within(self.options.memory.clone()));
         let counters = Arc::new(SourceCounters::default());
         let (open, idle_timeout) = match &self.plan.nodes[fragment.root].operator {
             Operator::Source(source) => {

@@ -112,7 +112,7 @@ pub const SETTINGS: &[OptionSpec] = &[
     OptionSpec::new(
         "tidemill.memory",
         OptionKind::Memory,
-        "how much memory the state of all jobs may take; what is more goes to disk [any]",
+        "how much memory the run may take; state that does not fit goes to disk, sources wait if need be [any]",
     ),
     OptionSpec::new(
         "tidemill.match-recognize.extensions",

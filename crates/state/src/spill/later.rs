@@ -63,8 +63,8 @@ impl Later {
 
     /// Whether so much happened to so many entries that memory should be measured again.
     #[inline]
-    pub(crate) fn is_due(&mut self, entries: usize) -> bool {
-        self.work > entries / 8
+    pub(crate) fn is_due(&self, entries: usize) -> bool {
+        self.work > entries / 8 || self.share.is_pressed()
     }
 
     /// How many of so many entries in memory, which take so much, should go.

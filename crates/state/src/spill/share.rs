@@ -3,40 +3,65 @@
 //! Invariant: the budget knows what the table told last, until the share is dropped.
 
 use super::MemoryBudget;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tidemill_types::{Error, Result};
 
 /// So many keys stay whatever the budget.
 const KEYS_MIN: usize = 1;
-/// How far a table may go over the budget before it is an error, as a share and in bytes.
+/// How far a table may go over a budget of tables before it is an error, as a share and in bytes.
 const EXCESS_SHARE: usize = 2;
 const EXCESS_BYTES: usize = 64 << 20;
+
+/// What a table takes, for others to see.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) owner: Arc<str>,
+    bytes: AtomicUsize,
+}
+
+impl Taken {
+    pub(super) fn new(owner: Arc<str>) -> Self {
+        Taken { owner, bytes: AtomicUsize::new(0) }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
 
 /// The part of a budget that a table takes.
 #[derive(Debug)]
 pub(crate) struct Share {
     pub(super) budget: MemoryBudget,
-    told: usize,
+    taken: Arc<Taken>,
+    /// The budget's round when the table looked at its memory last.
+    round: u32,
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.0.used.fetch_sub(self.told, Ordering::Relaxed);
+        self.budget.change(0, self.taken.bytes());
     }
 }
 
 impl Share {
     /// Nothing yet.
     pub(crate) fn new(budget: &MemoryBudget) -> Self {
-        Share { budget: budget.clone(), told: 0 }
+        Share { budget: budget.clone(), taken: budget.enter(), round: budget.round() }
     }
 
     /// Tells what the table takes; gives what all take.
     pub(crate) fn tell(&mut self, bytes: usize) -> usize {
-        let old = std::mem::replace(&mut self.told, bytes);
-        let used = &self.budget.0.used;
-        used.fetch_add(bytes, Ordering::Relaxed);
-        used.fetch_sub(old, Ordering::Relaxed) - old
+        self.round = self.budget.round();
+        let old = self.taken.bytes.swap(bytes, Ordering::Relaxed);
+        self.budget.change(bytes, old)
+    }
+
+    /// Whether the table is to look at its memory though little happened to it.
+    #[inline]
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.round != self.budget.round()
     }
 
     /// Whether all together take too much, if this table takes so much.
@@ -55,13 +80,16 @@ impl Share {
         keys - keep.clamp(KEYS_MIN.min(keys), keys)
     }
 
-    /// Refuses a table that takes far too much in spite of all.
+    /// Refuses a table that takes far too much in spite of all, or a run that does.
     pub(crate) fn check(&self) -> Result<()> {
-        let limit = self.budget.limit();
-        if self.told <= limit.saturating_mul(EXCESS_SHARE) + EXCESS_BYTES {
+        if self.budget.process_limit().is_some() {
+            return self.budget.refused().map_or(Ok(()), |error| Err(error.clone()));
+        }
+        let (taken, limit) = (self.taken.bytes(), self.budget.limit());
+        if taken <= limit.saturating_mul(EXCESS_SHARE) + EXCESS_BYTES {
             return Ok(());
         }
-        let (taken, limit) = (self.told >> 20, limit >> 20);
+        let (taken, limit) = (taken >> 20, limit >> 20);
         Err(Error::user_hint(
             format!(
                 "one table of state takes {taken} MB, which is far above the memory budget of {limit} MB"

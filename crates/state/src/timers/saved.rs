@@ -107,7 +107,7 @@ impl StateTable for Timers {
     }
 
     fn tend(&mut self) -> Result<()> {
-        if self.later.as_mut().is_some_and(|later| later.is_due(self.due.len())) {
+        if self.later.as_ref().is_some_and(|later| later.is_due(self.due.len())) {
             let (timers, bytes) = (self.due.len(), self.bytes());
             let surplus = self.later.as_mut().map_or(0, |later| later.surplus(timers, bytes));
             if surplus > 0 {

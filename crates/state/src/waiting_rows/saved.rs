@@ -173,7 +173,7 @@ impl StateTable for WaitingRows {
     }
 
     fn tend(&mut self) -> Result<()> {
-        if self.later.as_mut().is_some_and(|later| later.is_due(self.live)) {
+        if self.later.as_ref().is_some_and(|later| later.is_due(self.live)) {
             let (rows, bytes) = (self.live, self.memory());
             let surplus = self.later.as_mut().map_or(0, |later| later.surplus(rows, bytes));
             if surplus > 0 {
