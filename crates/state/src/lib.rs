@@ -50,6 +50,8 @@ pub use session_table::{Session, SessionTable};
 pub use shared_value::SharedValue;
 pub use slot_cells::SlotCells;
 pub use snapshot::SnapshotRows;
+#[cfg(feature = "spill-store")]
+pub use spill::SpillStore;
 pub use spill::{MemoryBudget, Pressure, WeakBudget};
 pub use table::StateTable;
 pub use timed_table::TimedTable;

@@ -13,14 +13,18 @@ mod later;
 mod queue;
 mod runs;
 mod share;
+#[cfg(feature = "spill-store")]
+mod store;
 
 pub use budget::{MemoryBudget, Pressure, WeakBudget};
 pub(crate) use later::Later;
 pub(crate) use queue::Queue;
 pub(crate) use runs::Runs;
 pub(crate) use share::Share;
+#[cfg(feature = "spill-store")]
+pub use store::SpillStore;
 
-use file::{Position, Record, SpillFile, record};
+use file::{Record, SpillFile, record};
 use std::cell::{Cell, OnceCell};
 use std::io;
 use tidemill_types::{Error, Result};
@@ -65,7 +69,7 @@ impl Spill {
     pub(crate) fn set_budget(&mut self, budget: &MemoryBudget) {
         self.state = Some(Box::new(State {
             share: Share::new(budget),
-            file: SpillFile::new(budget.folder()),
+            file: SpillFile::new(budget.folder(), budget.limit()),
             used: Vec::new(),
             hand: 0,
             work: 0,
@@ -118,7 +122,10 @@ impl Spill {
         if let Some(state) = &self.state
             && state.file.may_hold(hash)
         {
-            state.missed.set(true);
+            match state.file.holds(hash) {
+                Ok(held) => state.missed.set(state.missed.get() || held),
+                Err(error) => state.fail(&error),
+            }
         }
     }
 
@@ -164,16 +171,9 @@ impl Spill {
         }
     }
 
-    /// Begins a walk over the keys that are out now.
-    pub(crate) fn cursor(&mut self) -> Option<Cursor> {
-        let state = self.state.as_mut()?;
-        match state.file.end() {
-            Ok(end) => Some(Cursor { at: Some((0, 0)), end }),
-            Err(error) => {
-                state.fail(&error);
-                None
-            }
-        }
+    /// Begins a walk over the keys that are out.
+    pub(crate) fn cursor(&self) -> Option<Cursor> {
+        self.state.as_ref().map(|_| Cursor { at: Some(0) })
     }
 
     /// Takes back some of the next keys that are wanted, by what was put; none: the walk is over.
@@ -184,11 +184,11 @@ impl Spill {
         wanted: impl Fn(&[u8]) -> bool,
     ) -> Vec<Back> {
         let Some(state) = &mut self.state else { return Vec::new() };
-        let (mut records, end) = (Vec::new(), cursor.end);
+        let mut records = Vec::new();
         while records.len() < keys
-            && let Some(at) = cursor.at.filter(|at| *at < end)
+            && let Some(at) = cursor.at
         {
-            let next = state.file.scan(at, end, |_, record| {
+            let next = state.file.scan(at, |_, record| {
                 let take = wanted(parts(record.payload).2);
                 if take {
                     records.push(record.bytes.to_vec());
@@ -380,11 +380,10 @@ impl State {
     }
 }
 
-/// A walk over the keys that were out when it began; those that go out later are not met.
+/// A walk over the keys that are out, by their hashes. Those that go out meanwhile may be met.
 #[derive(Debug)]
 pub(crate) struct Cursor {
-    at: Option<Position>,
-    end: Position,
+    at: Option<u64>,
 }
 
 /// The rows of a key that was out.

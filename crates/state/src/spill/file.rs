@@ -1,71 +1,54 @@
-//! Records on disk by key: files that are only appended to, with the place of each record in memory by hash.
+//! Records by key on disk, with an index that takes about two bytes of memory for each.
 //!
-//! What is here was moved out of memory and is nowhere else on this machine, but it is never the truth: that is the
-//! checkpoint. So nothing is synced, and the files have no names: they go with the process.
+//! Records that come are gathered in memory, found by the hash of their key. When they are enough they are written as a
+//! run: a file without a name, ordered by hash. Of a run are in memory the first hash of each block, a filter that knows
+//! most hashes that are not there, and a bit for each record that was taken out. Runs of one size become one larger run,
+//! so there are few of them.
+//! Invariant: a record is live in one place only. A key has one record at most.
 //!
-//! 1. A record is appended to the last segment and is found by the hash of its key; taking it out forgets its place.
-//! 2. When more than half of what the segments hold is garbage, the segment with the least that is in use is
-//!    copied to the end and given up.
-//!
-//! An LSM store would keep its index on disk too, and was slower by a factor of five and more; an entry here takes
-//! some 20 bytes, so memory holds the places of many times what it could hold itself.
+//! A store for keys and values keeps more than this needs (order of versions, recovery, transactions), and was slower by a
+//! factor of four and more; see `benches/spill-stores`.
+
+mod filter;
+mod run;
 
 use hashbrown::HashTable;
-use std::fs::File;
+use run::{Run, RunWriter, Walk};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use tidemill_types::key::hash;
 
-/// A segment is closed when it is this long.
-const SEGMENT_BYTES: usize = 64 << 20;
-/// Records are written in pieces of about this.
-const BUFFER_BYTES: usize = 1 << 20;
-/// A record is read together with so many bytes behind its start.
-const READ_BYTES: usize = 1 << 10;
-/// So much is looked at in one piece when records are searched.
-const SCAN_BYTES: usize = 256 << 10;
-/// Length of the record, then length of the key.
-const HEAD_BYTES: usize = 8;
+/// How much is gathered before it is written: a share of the budget within these bounds.
+const GATHERED_SHARE: usize = 64;
+const GATHERED_BYTES_MIN: usize = 256;
+const GATHERED_BYTES_MAX: usize = 2 << 20;
+/// So many runs of one size become one.
+const RUNS_OF_LEVEL: usize = 8;
+/// About so many records are looked at in one piece when records are searched.
+const SCAN_RECORDS: usize = 4_096;
+/// Length of the record, length of the key, hash.
+const HEAD_BYTES: usize = 16;
 
-/// A place in the files: segment and offset.
-pub(crate) type Position = (usize, usize);
-
-/// Where the record of a key is.
+/// Where a gathered record lies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Place {
     hash: u64,
-    segment: u32,
     offset: u32,
-}
-
-/// A file of records.
-#[derive(Debug)]
-struct Segment {
-    file: File,
-    /// How long it is, without what is not written yet.
-    written: usize,
-    /// How much of it is in use.
-    used: usize,
 }
 
 /// Records by key.
 #[derive(Debug)]
 pub(crate) struct SpillFile {
     folder: PathBuf,
-    segments: Vec<Option<Segment>>,
-    /// The end of the last segment, not written yet.
-    buffer: Vec<u8>,
-    index: HashTable<Place>,
-    /// What all segments hold, and how much of it is in use.
-    bytes: usize,
-    used: usize,
-    segment_bytes: usize,
-    /// Where the search for records that are too old goes on.
-    swept: Position,
+    gathered: Vec<u8>,
+    places: HashTable<Place>,
+    runs: Vec<Run>,
+    gathered_max: usize,
+    /// From which hash on the search for records that are too old goes on.
+    swept: u64,
 }
 
 /// A record: its key and what was put with it.
+#[derive(Clone, Copy)]
 pub(crate) struct Record<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) key: &'a [u8],
@@ -74,98 +57,147 @@ pub(crate) struct Record<'a> {
 
 impl SpillFile {
     /// No records; the folder is made when it is needed.
-    pub(crate) fn new(folder: &Path) -> Self {
-        Self::with_segments(folder, SEGMENT_BYTES)
+    pub(crate) fn new(folder: &Path, budget: usize) -> Self {
+        let gathered = (budget / GATHERED_SHARE).clamp(GATHERED_BYTES_MIN, GATHERED_BYTES_MAX);
+        Self::with_gathered(folder, gathered)
     }
 
-    fn with_segments(folder: &Path, segment_bytes: usize) -> Self {
+    fn with_gathered(folder: &Path, gathered_max: usize) -> Self {
         SpillFile {
             folder: folder.into(),
-            segments: Vec::new(),
-            buffer: Vec::new(),
-            index: HashTable::new(),
-            bytes: 0,
-            used: 0,
-            segment_bytes,
-            swept: (0, 0),
+            gathered: Vec::new(),
+            places: HashTable::new(),
+            runs: Vec::new(),
+            gathered_max,
+            swept: 0,
         }
     }
 
     /// How many records there are.
     pub(crate) fn len(&self) -> usize {
-        self.index.len()
+        self.places.len() + self.runs.iter().map(Run::live).sum::<usize>()
     }
 
-    /// Whether a key with this hash may have a record; never wrong when it says no.
+    /// Whether a key with this hash may have a record; never wrong when it says no, seldom when it says yes.
     #[inline]
     pub(crate) fn may_hold(&self, hash: u64) -> bool {
-        self.index.find(hash, |place| place.hash == hash).is_some()
+        self.places.find(hash, |place| place.hash == hash).is_some()
+            || self.runs.iter().any(|run| run.may_hold(hash))
     }
 
     /// The memory it takes.
     pub(crate) fn memory(&self) -> usize {
-        self.index.allocation_size() + self.buffer.capacity()
+        let runs: usize = self.runs.iter().map(Run::memory).sum();
+        self.places.allocation_size() + self.gathered.capacity() + runs
     }
 
     /// Adds the record of a key that has none.
     pub(crate) fn put(&mut self, hash: u64, key: &[u8], payload: &[u8]) -> io::Result<()> {
         let len = HEAD_BYTES + key.len() + payload.len();
-        if self.segments.is_empty() || self.tail() + len > self.segment_bytes.max(len) {
-            self.open_segment()?;
+        if self.gathered.len() + len > self.gathered_max && !self.gathered.is_empty() {
+            self.write_gathered()?;
         }
-        let place = Place { hash, segment: self.segments.len() as u32 - 1, offset: self.tail() as u32 };
-        self.buffer.extend_from_slice(&(len as u32).to_le_bytes());
-        self.buffer.extend_from_slice(&(key.len() as u32).to_le_bytes());
-        self.buffer.extend_from_slice(key);
-        self.buffer.extend_from_slice(payload);
-        self.index.insert_unique(hash, place, |place| place.hash);
-        self.count(place.segment, len);
-        self.bytes += len;
-        if self.buffer.len() >= BUFFER_BYTES {
-            self.flush()?;
+        let place = Place { hash, offset: self.gathered.len() as u32 };
+        self.gathered.reserve_exact(len.max(self.gathered_max.saturating_sub(self.gathered.capacity())));
+        self.gathered.extend_from_slice(&(len as u32).to_le_bytes());
+        self.gathered.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        self.gathered.extend_from_slice(&hash.to_le_bytes());
+        self.gathered.extend_from_slice(key);
+        self.gathered.extend_from_slice(payload);
+        self.places.insert_unique(hash, place, |place| place.hash);
+        Ok(())
+    }
+
+    fn gathered_at(&self, place: Place) -> Record<'_> {
+        record_at(&self.gathered[place.offset as usize..])
+    }
+
+    /// Writes what was gathered as a run.
+    fn write_gathered(&mut self) -> io::Result<()> {
+        let mut places: Vec<Place> = self.places.iter().copied().collect();
+        places.sort_unstable_by_key(|place| place.hash);
+        if !places.is_empty() {
+            let mut writer = RunWriter::new(&self.folder, places.len(), 0)?;
+            for place in places {
+                writer.add(place.hash, self.gathered_at(place).bytes)?;
+            }
+            self.runs.push(writer.end()?);
+        }
+        self.gathered.clear();
+        self.places.clear();
+        self.merge_levels()
+    }
+
+    /// Makes one run of those of a level, if they are enough.
+    fn merge_levels(&mut self) -> io::Result<()> {
+        let mut level = 0;
+        while self.runs.iter().any(|run| run.level() >= level) {
+            if self.runs.iter().filter(|run| run.level() == level).count() >= RUNS_OF_LEVEL {
+                let (merged, kept) =
+                    std::mem::take(&mut self.runs).into_iter().partition(|run| run.level() == level);
+                self.runs = kept;
+                self.merge(merged, level + 1)?;
+            }
+            level += 1;
         }
         Ok(())
     }
 
-    fn count(&mut self, segment: u32, len: usize) {
-        self.used += len;
-        if let Some(segment) = &mut self.segments[segment as usize] {
-            segment.used += len;
+    fn merge(&mut self, runs: Vec<Run>, level: u8) -> io::Result<()> {
+        let live: usize = runs.iter().map(Run::live).sum();
+        if live == 0 {
+            return Ok(());
         }
-    }
-
-    /// Where the last segment ends.
-    fn tail(&self) -> usize {
-        self.segments.last().and_then(Option::as_ref).map_or(0, |segment| segment.written) + self.buffer.len()
-    }
-
-    fn open_segment(&mut self) -> io::Result<()> {
-        self.flush()?;
-        std::fs::create_dir_all(&self.folder)?;
-        let file = tempfile::tempfile_in(&self.folder)?;
-        let segment = Segment { file, written: 0, used: 0 };
-        self.segments.push(Some(segment));
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if let Some(Some(segment)) = self.segments.last_mut() {
-            segment.file.write_all_at(&self.buffer, segment.written as u64)?;
-            segment.written += self.buffer.len();
-            self.buffer.clear();
+        let mut writer = RunWriter::new(&self.folder, live, level)?;
+        let mut walks = Vec::new();
+        for run in &runs {
+            walks.push(Walk::new(run, 0)?);
         }
+        loop {
+            let firsts = walks.iter().enumerate().filter_map(|(at, walk)| Some((walk.hash()?, at)));
+            let Some((hash, at)) = firsts.min() else { break };
+            if let Some(record) = walks[at].record() {
+                writer.add(hash, record.bytes)?;
+            }
+            walks[at].advance()?;
+        }
+        self.runs.push(writer.end()?);
         Ok(())
     }
 
     /// Takes the record of a key out and puts it into `bytes`; false: it has none.
     pub(crate) fn take(&mut self, hash: u64, key: &[u8], bytes: &mut Vec<u8>) -> io::Result<bool> {
-        let places: Vec<Place> =
-            self.index.iter_hash(hash).filter(|place| place.hash == hash).copied().collect();
-        for place in places {
-            let len = self.load(place, bytes)?;
-            if record(&bytes[..len]).key == key {
-                self.forget(place, len);
-                bytes.truncate(len);
+        self.take_if(hash, |record| record.key == key, bytes)
+    }
+
+    /// Takes out the record of any key with this hash and puts it into `bytes`; false: there is none.
+    pub(crate) fn take_hash(&mut self, hash: u64, bytes: &mut Vec<u8>) -> io::Result<bool> {
+        self.take_if(hash, |_| true, bytes)
+    }
+
+    fn take_if(
+        &mut self,
+        hash: u64,
+        wanted: impl Fn(Record<'_>) -> bool,
+        bytes: &mut Vec<u8>,
+    ) -> io::Result<bool> {
+        let gathered = &self.gathered;
+        let record = |place: &Place| record_at(&gathered[place.offset as usize..]);
+        if let Ok(found) = self.places.find_entry(hash, |place| place.hash == hash && wanted(record(place))) {
+            bytes.clear();
+            bytes.extend_from_slice(record(found.get()).bytes);
+            found.remove();
+            return Ok(true);
+        }
+        for at in (0..self.runs.len()).rev() {
+            let run = &mut self.runs[at];
+            if run.may_hold(hash)
+                && let Some(row) = run.find(hash, &wanted, bytes)?
+            {
+                run.kill(row);
+                if run.live() == 0 {
+                    self.runs.remove(at);
+                }
                 return Ok(true);
             }
         }
@@ -174,174 +206,132 @@ impl SpillFile {
 
     /// Takes any record out and puts it into `bytes`; false: there is none.
     pub(crate) fn take_any(&mut self, bytes: &mut Vec<u8>) -> io::Result<bool> {
-        let Some(&place) = self.index.iter().next() else { return Ok(false) };
-        let len = self.load(place, bytes)?;
-        self.forget(place, len);
-        bytes.truncate(len);
+        if let Some(&place) = self.places.iter().next() {
+            return self.take_if(place.hash, |_| true, bytes);
+        }
+        let Some(run) = self.runs.last_mut() else { return Ok(false) };
+        let row = run.first_live(bytes)?;
+        run.kill(row);
+        if run.live() == 0 {
+            self.runs.pop();
+        }
         Ok(true)
     }
 
     /// Shows the records of keys with this hash.
     pub(crate) fn see(&self, hash: u64, mut seen: impl FnMut(Record<'_>)) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        for &place in self.index.iter_hash(hash).filter(|place| place.hash == hash) {
-            let len = self.load(place, &mut bytes)?;
-            seen(record(&bytes[..len]));
+        for place in self.places.iter_hash(hash).filter(|place| place.hash == hash) {
+            seen(self.gathered_at(*place));
+        }
+        for run in self.runs.iter().filter(|run| run.may_hold(hash)) {
+            run.each_of_hash(hash, |_, record| {
+                seen(record);
+                false
+            })?;
         }
         Ok(())
     }
 
-    /// Shows all records whose hashes are wanted, in the order in which they lie on disk.
+    /// Whether a key with this hash has a record.
+    pub(crate) fn holds(&self, hash: u64) -> io::Result<bool> {
+        let mut held = false;
+        self.see(hash, |_| held = true)?;
+        Ok(held)
+    }
+
+    /// Shows all records whose hashes are wanted.
     pub(crate) fn see_all(
         &self,
         wanted: impl Fn(u64) -> bool,
         mut seen: impl FnMut(u64, Record<'_>),
     ) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        let mut places: Vec<Place> = self.index.iter().filter(|place| wanted(place.hash)).copied().collect();
-        places.sort_unstable_by_key(|place| (place.segment, place.offset));
-        for place in places {
-            let len = self.load(place, &mut bytes)?;
-            seen(place.hash, record(&bytes[..len]));
+        for place in self.places.iter().filter(|place| wanted(place.hash)) {
+            seen(place.hash, self.gathered_at(*place));
         }
-        Ok(())
-    }
-
-    /// Reads a record and perhaps some bytes more; gives its length.
-    fn load(&self, place: Place, out: &mut Vec<u8>) -> io::Result<usize> {
-        let segment = self.segments[place.segment as usize].as_ref().expect("places are in segments in use");
-        let offset = place.offset as usize;
-        let last = place.segment as usize + 1 == self.segments.len();
-        if last && offset >= segment.written {
-            let bytes = &self.buffer[offset - segment.written..];
-            let len = length(bytes);
-            out.clear();
-            out.extend_from_slice(&bytes[..len]);
-            return Ok(len);
-        }
-        let ahead = READ_BYTES.min(segment.written - offset);
-        out.resize(ahead, 0);
-        segment.file.read_exact_at(out, offset as u64)?;
-        let len = length(out);
-        if len > ahead {
-            out.resize(len, 0);
-            segment.file.read_exact_at(&mut out[ahead..], (offset + ahead) as u64)?;
-        }
-        Ok(len)
-    }
-
-    fn forget(&mut self, place: Place, len: usize) {
-        if let Ok(found) = self.index.find_entry(place.hash, |other| *other == place) {
-            found.remove();
-        }
-        self.used -= len;
-        let last = place.segment as usize + 1 == self.segments.len();
-        let slot = &mut self.segments[place.segment as usize];
-        if let Some(segment) = slot {
-            segment.used -= len;
-            if segment.used == 0 && !last {
-                self.bytes -= segment.written;
-                *slot = None;
+        for run in &self.runs {
+            let mut walk = Walk::new(run, 0)?;
+            while let Some(hash) = walk.hash() {
+                if let Some(record) = walk.record().filter(|_| wanted(hash)) {
+                    seen(hash, record);
+                }
+                walk.advance()?;
             }
         }
-    }
-
-    /// Gets disk space back if much is garbage; a bounded piece of work.
-    pub(crate) fn compact(&mut self) -> io::Result<()> {
-        if self.bytes < 2 * self.used + 2 * self.segment_bytes {
-            return Ok(());
-        }
-        let closed = &self.segments[..self.segments.len() - 1];
-        let in_use = closed.iter().enumerate().filter_map(|(at, segment)| Some((segment.as_ref()?.used, at)));
-        let Some((_, at)) = in_use.min() else { return Ok(()) };
-        let mut places: Vec<Place> =
-            self.index.iter().filter(|place| place.segment == at as u32).copied().collect();
-        places.sort_unstable_by_key(|place| place.offset);
-        let mut bytes = Vec::new();
-        for place in places {
-            let len = self.load(place, &mut bytes)?;
-            let Record { key, payload, .. } = record(&bytes[..len]);
-            self.put(place.hash, key, payload)?;
-            self.forget(place, len);
-        }
         Ok(())
     }
 
-    /// Where the files end; everything is written up to there.
-    pub(crate) fn end(&mut self) -> io::Result<Position> {
-        self.flush()?;
-        let written = self.segments.last().and_then(Option::as_ref).map_or(0, |segment| segment.written);
-        Ok((self.segments.len().saturating_sub(1), written))
+    /// Gets disk space back if much of a run is garbage.
+    pub(crate) fn compact(&mut self) -> io::Result<()> {
+        let Some(at) = self.runs.iter().position(Run::is_sparse) else { return Ok(()) };
+        let run = self.runs.swap_remove(at);
+        let level = run.level();
+        self.merge(vec![run], level)
     }
 
-    /// Looks at the records in the next piece of the files, no further than `end`, and takes out those for which
-    /// `take` is true. Gives where the next piece begins; none: there are no more.
+    /// Looks at the records with hashes from `from` on in one piece and takes out those for which `take` is true. Gives
+    /// where the next piece begins; none: there are no more.
     pub(crate) fn scan(
         &mut self,
-        (segment, offset): Position,
-        end: Position,
+        from: u64,
         mut take: impl FnMut(u64, Record<'_>) -> bool,
-    ) -> io::Result<Option<Position>> {
-        let held = self.segments.get(segment).and_then(Option::as_ref);
-        let until =
-            held.map_or(0, |held| if segment == end.0 { end.1.min(held.written) } else { held.written });
-        let Some(held) = held.filter(|_| offset < until) else {
-            return Ok((segment < end.0).then_some((segment + 1, 0)));
-        };
-        let mut bytes = vec![0; SCAN_BYTES.min(until - offset)];
-        held.file.read_exact_at(&mut bytes, offset as u64)?;
-        if length(&bytes) > bytes.len() {
-            bytes.resize(length(&bytes), 0);
-            held.file.read_exact_at(&mut bytes, offset as u64)?;
-        }
-        let mut at = 0;
-        while bytes.len() - at >= HEAD_BYTES && bytes.len() - at >= length(&bytes[at..]) {
-            let len = length(&bytes[at..]);
-            let seen = record(&bytes[at..at + len]);
-            let place = Place { hash: hash(seen.key), segment: segment as u32, offset: (offset + at) as u32 };
-            if self.index.find(place.hash, |other| *other == place).is_some() && take(place.hash, seen) {
-                self.forget(place, len);
+    ) -> io::Result<Option<u64>> {
+        let pieces = (self.len() / SCAN_RECORDS).max(1) as u64;
+        let until = from.saturating_add(u64::MAX / pieces);
+        let gathered = &self.gathered;
+        self.places.retain(|place| {
+            let within = (from..=until).contains(&place.hash);
+            !(within && take(place.hash, record_at(&gathered[place.offset as usize..])))
+        });
+        for run in &mut self.runs {
+            let mut gone = Vec::new();
+            let mut walk = Walk::new(run, from)?;
+            while let Some(hash) = walk.hash().filter(|hash| *hash <= until) {
+                if let Some(record) = walk.record()
+                    && take(hash, record)
+                {
+                    gone.push(walk.row());
+                }
+                walk.advance()?;
             }
-            at += len;
+            gone.into_iter().for_each(|row| run.kill(row));
         }
-        Ok(Some((segment, offset + at)))
+        self.runs.retain(|run| run.live() > 0);
+        Ok((until < u64::MAX).then(|| until + 1))
     }
 
-    /// Looks at the records in the next piece of the files and takes out those for which `old` is true.
+    /// Looks at the next piece of the records and takes out those for which `old` is true.
     pub(crate) fn sweep(&mut self, old: impl FnMut(u64, Record<'_>) -> bool) -> io::Result<()> {
-        let end = (self.segments.len().saturating_sub(1), usize::MAX);
-        self.swept = self.scan(self.swept, end, old)?.unwrap_or_default();
+        if self.len() > 0 {
+            self.swept = self.scan(self.swept, old)?.unwrap_or_default();
+        }
         Ok(())
-    }
-
-    /// Takes out the record of any key with this hash and puts it into `bytes`; false: there is none.
-    pub(crate) fn take_hash(&mut self, hash: u64, bytes: &mut Vec<u8>) -> io::Result<bool> {
-        let Some(&place) = self.index.find(hash, |place| place.hash == hash) else { return Ok(false) };
-        let len = self.load(place, bytes)?;
-        self.forget(place, len);
-        bytes.truncate(len);
-        Ok(true)
     }
 
     /// Gives up all records.
     pub(crate) fn clear(&mut self) {
-        *self = Self::with_segments(&self.folder, self.segment_bytes);
+        *self = Self::with_gathered(&self.folder, self.gathered_max);
     }
 }
 
-fn length(bytes: &[u8]) -> usize {
-    u32::from_le_bytes(bytes[..4].try_into().expect("four bytes")) as usize
+fn number(bytes: &[u8], at: usize) -> usize {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes")) as usize
+}
+
+/// The record at the start of these bytes.
+fn record_at(bytes: &[u8]) -> Record<'_> {
+    record(&bytes[..number(bytes, 0)])
 }
 
 /// The parts of a record.
 pub(crate) fn record(bytes: &[u8]) -> Record<'_> {
-    let (key, payload) = bytes[HEAD_BYTES..].split_at(length(&bytes[4..]));
+    let (key, payload) = bytes[HEAD_BYTES..].split_at(number(bytes, 4));
     Record { bytes, key, payload }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidemill_types::key::hash;
 
     fn payload(i: usize, round: usize) -> Vec<u8> {
         format!("{i}-{round}-").repeat(1 + i % 300).into_bytes()
@@ -350,7 +340,7 @@ mod tests {
     #[test]
     fn records_come_back_and_space_is_used_again() {
         let folder = tempfile::tempdir().unwrap();
-        let mut file = SpillFile::with_segments(folder.path(), 1 << 16);
+        let mut file = SpillFile::with_gathered(folder.path(), 1 << 16);
         let key = |i: usize| format!("key {i}").into_bytes();
         let (mut live, mut bytes) = (0, Vec::new());
         for round in 0..20 {
@@ -366,7 +356,8 @@ mod tests {
             }
         }
         assert!(file.len() == 1_000 && !file.take(7, b"key 7", &mut bytes).unwrap());
-        assert!(file.bytes < 3 * live, "{} bytes for {live}", file.bytes);
+        let held: usize = file.runs.iter().map(Run::bytes).sum();
+        assert!(held < 3 * live && file.runs.len() < 3 * RUNS_OF_LEVEL, "{held} bytes for {live}");
         let mut seen = 0;
         file.see_all(
             |_| true,
@@ -377,29 +368,60 @@ mod tests {
         )
         .unwrap();
         assert_eq!(seen, 1_000);
-        for _ in 0..10_000 {
-            file.sweep(|_, record| record.key.ends_with(b"7")).unwrap();
-        }
-        // Those at the very end are not written yet and not looked at.
-        assert!((900..920).contains(&file.len()));
+        file.sweep(|_, record| record.key.ends_with(b"7")).unwrap();
+        assert_eq!(file.len(), 900);
         seen = file.len();
         while file.take_any(&mut bytes).unwrap() {
             seen -= 1;
         }
-        assert_eq!((seen, file.len(), file.used), (0, 0, 0));
+        assert_eq!((seen, file.len(), file.runs.len()), (0, 0, 0));
     }
 
     #[test]
     fn keys_with_one_hash_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
-        let mut file = SpillFile::new(folder.path());
-        file.put(1, b"a", b"of a").unwrap();
-        file.put(1, b"b", b"of b").unwrap();
-        assert!(file.may_hold(1) && !file.may_hold(2));
+        for gathered in [1, 1 << 20] {
+            let mut file = SpillFile::with_gathered(folder.path(), gathered);
+            for i in 0..40 {
+                file.put(1, format!("{i:0>500}").as_bytes(), format!("of {i}").as_bytes()).unwrap();
+            }
+            file.put(9, b"x", b"of x").unwrap();
+            assert!(file.may_hold(1) && file.holds(1).unwrap() && !file.holds(2).unwrap());
+            let mut bytes = Vec::new();
+            for i in (0..40).rev() {
+                let key = format!("{i:0>500}");
+                assert!(file.take(1, key.as_bytes(), &mut bytes).unwrap());
+                assert_eq!(record(&bytes).payload, format!("of {i}").as_bytes());
+                assert!(!file.take(1, key.as_bytes(), &mut bytes).unwrap());
+            }
+            assert!(!file.holds(1).unwrap() && file.take_hash(9, &mut bytes).unwrap() && file.len() == 0);
+        }
+    }
+
+    #[test]
+    fn a_walk_meets_every_record_once_and_takes_little_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = SpillFile::with_gathered(folder.path(), 1 << 16);
+        let key = |i: u32| i.to_le_bytes();
+        (0..200_000).for_each(|i| file.put(hash(&key(i)), &key(i), b"some twenty bytes...").unwrap());
+        let of_record = (file.memory() - (1 << 16)) as f64 / 200_000.0;
+        assert!(of_record < 2.5, "{of_record} bytes for each record");
+        let (mut at, mut seen, mut pieces) = (Some(0), vec![0_u8; 200_000], 0);
+        while let Some(from) = at {
+            pieces += 1;
+            at = file
+                .scan(from, |_, record| {
+                    let i = u32::from_le_bytes(record.key.try_into().unwrap());
+                    seen[i as usize] += 1;
+                    i % 2 == 0
+                })
+                .unwrap();
+        }
+        assert!(seen.iter().all(|times| *times == 1) && pieces > 20);
+        let absent = (300_000..400_000).filter(|&i| file.may_hold(hash(&key(i)))).count();
+        assert!(absent < 20_000, "{absent} of 100000 are taken for there");
         let mut bytes = Vec::new();
-        assert!(file.take(1, b"b", &mut bytes).unwrap() && record(&bytes).payload == b"of b");
-        assert!(!file.take(1, b"b", &mut bytes).unwrap());
-        assert!(file.take(1, b"a", &mut bytes).unwrap() && record(&bytes).payload == b"of a");
-        assert!(!file.may_hold(1));
+        assert!((0..200_000).all(|i| file.take(hash(&key(i)), &key(i), &mut bytes).unwrap() == (i % 2 == 1)));
+        assert_eq!(file.len(), 0);
     }
 }

@@ -144,7 +144,7 @@ fn a_disk_that_fails_is_told() {
     std::fs::write(&file, "in the way").unwrap();
     let mut table = OrderedTable::new(tables::GROUPS);
     table.set_budget(&MemoryBudget::new(1, &file.join("spill")));
-    let told = (0..100u8).find_map(|i| {
+    let told = (0..200u8).find_map(|i| {
         table.insert(&[i], &[], &[i]);
         table.tend().err()
     });
