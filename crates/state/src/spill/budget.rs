@@ -265,7 +265,7 @@ mod tests {
         let (mut small, mut large) = (Share::new(&budget.of("rank[2]")), Share::new(&budget.of("join[3]")));
         small.tell(10 * MB);
         large.tell(70 * MB);
-        (0..REFUSE_AFTER - 1).for_each(|_| drop(budget.note_process(120 * MB)));
+        (0..REFUSE_AFTER - 1).for_each(|_| assert_eq!(budget.note_process(120 * MB), Pressure::High));
         assert!(large.check().is_ok());
         budget.note_process(120 * MB);
         let said = large.check().unwrap_err().to_string();
