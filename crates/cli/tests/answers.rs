@@ -133,4 +133,4 @@ macro_rules! families {
     )*};
 }
 
-families!(arithmetic, bitmap, cast, comparison, conditional, strings);
+families!(arithmetic, bitmap, cast, collections, comparison, conditional, json, math, patterns, strings);

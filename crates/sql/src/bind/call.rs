@@ -83,6 +83,13 @@ impl Binder<'_> {
     /// IF takes numbers, texts, and dates and times; the latter as the type of the second argument. A condition
     /// that may be NULL makes a result that may.
     fn bind_if(&self, [condition, yes, no]: [Expr; 3], span: Span) -> Bound<Expr> {
+        if condition.data_type().kind != TypeKind::Boolean {
+            return Err(Diagnostic::new(
+                span,
+                format!("the condition of IF is {}", condition.data_type().kind),
+            )
+            .with_hint("IF takes a BOOLEAN first"));
+        }
         let (kind, other) = (yes.data_type().kind, no.data_type().kind);
         if kind == TypeKind::Null || other == TypeKind::Null {
             return Err(Diagnostic::new(span, "IF takes no bare NULL")

@@ -100,8 +100,10 @@ impl Binder<'_> {
     ) -> Bound<OverCall> {
         let span = call.call.span;
         let batch = self.session.info().batch;
-        if call.call.nulls == Some(NullTreatment::Ignore) {
-            return Err(unsupported(span, "IGNORE NULLS"));
+        // Flink 2.3 takes IGNORE NULLS for LAG and LEAD, and its result is the same with and without it.
+        if call.call.nulls == Some(NullTreatment::Ignore) && !matches!(name, "LAG" | "LEAD") {
+            return Err(Diagnostic::new(span, format!("{name} takes no IGNORE NULLS"))
+                .with_hint("filter the NULLs out before, or write FILTER (WHERE … IS NOT NULL)"));
         }
         let rank = match name {
             "ROW_NUMBER" => Some(RankFunction::RowNumber),
