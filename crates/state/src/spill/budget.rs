@@ -15,8 +15,11 @@ use tidemill_types::Error;
 const SLACK: usize = 16;
 /// How fast the estimate of what is not state falls, as a divisor for each measurement.
 const FORGET: usize = 32;
-/// After so many measurements above the budget, one after another, the run is refused.
+/// After so many measurements far above the budget, one after another, the run is refused.
 const REFUSE_AFTER: usize = 600;
+/// How far that is, as a divisor of the budget and at least: nearer to it sources are slow, but the run goes on.
+const FAR_SHARE: usize = 4;
+const FAR_BYTES_MIN: usize = 32 << 20;
 
 /// Whose tables are that nobody was named for.
 const OWNER: &str = "state";
@@ -151,7 +154,7 @@ impl MemoryBudget {
         }
         let high = taken > process.limit || (process.throttled.load(Ordering::Relaxed) && taken > planned);
         process.throttled.store(high, Ordering::Relaxed);
-        match taken > process.limit {
+        match taken > process.limit + (process.limit / FAR_SHARE).max(FAR_BYTES_MIN) {
             false => process.above.store(0, Ordering::Relaxed),
             true => {
                 if process.above.fetch_add(1, Ordering::Relaxed) + 1 >= REFUSE_AFTER {
@@ -265,12 +268,14 @@ mod tests {
         let (mut small, mut large) = (Share::new(&budget.of("rank[2]")), Share::new(&budget.of("join[3]")));
         small.tell(10 * MB);
         large.tell(70 * MB);
-        (0..REFUSE_AFTER - 1).for_each(|_| assert_eq!(budget.note_process(120 * MB), Pressure::High));
+        (0..REFUSE_AFTER - 1).for_each(|_| assert_eq!(budget.note_process(140 * MB), Pressure::High));
         assert!(large.check().is_ok());
         budget.note_process(120 * MB);
+        assert!(large.check().is_ok(), "it came down");
+        (0..REFUSE_AFTER).for_each(|_| assert_eq!(budget.note_process(140 * MB), Pressure::High));
         let said = large.check().unwrap_err().to_string();
         assert!(
-            said.contains("120 MB") && said.contains("100 MB") && said.contains("'join[3]': 70 MB"),
+            said.contains("140 MB") && said.contains("100 MB") && said.contains("'join[3]': 70 MB"),
             "{said}"
         );
         drop((small, large));

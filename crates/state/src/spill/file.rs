@@ -6,8 +6,8 @@
 //! so there are few of them.
 //! Invariant: a record is live in one place only. A key has one record at most.
 //!
-//! A store for keys and values keeps more than this needs (order of versions, recovery, transactions), and was slower by a
-//! factor of four and more; see `benches/spill-stores`.
+//! A store for keys and values keeps more than this needs: versions, recovery, transactions. `benches/spill-stores` compares
+//! this with two of them.
 
 mod filter;
 mod run;
