@@ -1,8 +1,8 @@
 //! Three processes share the partitions of a topic as members of one group: one of them is killed again and again, and
 //! the others take over.
 
-use crate::kafka::{broker, numbers, script, table};
-use crate::run::{Folder, spawn, terminate, wait};
+use crate::kafka::{Folder, broker, numbers, script, table};
+use crate::run::{spawn, terminate, wait};
 use crate::{Moments, generated, number};
 use std::collections::BTreeSet;
 use std::path::Path;

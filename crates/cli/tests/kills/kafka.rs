@@ -1,8 +1,8 @@
 //! From topic to topic through a real broker, which is killed and started again in between.
 
-use crate::run::{Accident, Folder, Run, spawn, terminate, wait};
+use crate::run::{Accident, Run, spawn, terminate, wait};
 use crate::{exactly_once, generated, visible};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,21 @@ pub fn script(command: &str, arguments: &[&str]) {
     let folder = std::env::var("TIDEMILL_KAFKA_DIR").expect("TIDEMILL_KAFKA_DIR is the broker's folder");
     let called = Command::new(script).args([command, &folder]).args(arguments).stdout(Stdio::null()).status();
     assert!(called.unwrap().success(), "{command} {arguments:?} failed");
+}
+
+/// A folder for pipelines in a folder for their logs.
+pub struct Folder {
+    _logs: tempfile::TempDir,
+    pub place: PathBuf,
+}
+
+impl Folder {
+    pub fn new() -> Self {
+        let logs = tempfile::tempdir().unwrap();
+        let place = logs.path().join("run");
+        std::fs::create_dir(&place).unwrap();
+        Folder { _logs: logs, place }
+    }
 }
 
 /// The broker is gone.

@@ -21,22 +21,6 @@ pub trait Accident {
     fn end(&mut self);
 }
 
-/// A folder for pipelines in a folder for their logs.
-#[allow(dead_code, reason = "only the tests with real services need one")]
-pub struct Folder {
-    _logs: tempfile::TempDir,
-    pub place: PathBuf,
-}
-
-impl Folder {
-    pub fn new() -> Self {
-        let logs = tempfile::tempdir().unwrap();
-        let place = logs.path().join("run");
-        std::fs::create_dir(&place).unwrap();
-        Folder { _logs: logs, place }
-    }
-}
-
 /// A pipeline in a folder of its own.
 pub struct Run<'a> {
     pub place: &'a Path,
