@@ -46,6 +46,16 @@ pub struct CheckpointDetails {
     pub parallelism: u32,
     /// How many key groups the job has.
     pub key_groups: u32,
+    /// From the first barrier until everybody had reported, in milliseconds.
+    pub duration_ms: u64,
+    /// How long the task that waited longest had some inputs at the barrier and others not, in milliseconds.
+    pub alignment_ms: u64,
+    /// The bytes of state that it wrote.
+    pub state_written_bytes: u64,
+    /// The bytes of rows that its barrier overtook.
+    pub in_flight_bytes: u64,
+    /// Those rows.
+    pub in_flight_rows: u64,
     /// The sources by uid.
     pub sources: BTreeMap<String, SourceDetails>,
     /// The watermarks by place, in milliseconds since 1970.
@@ -209,6 +219,11 @@ fn details(row: CheckpointRow, manifest: &Manifest) -> CheckpointDetails {
         row,
         parallelism: manifest.parallelism,
         key_groups: manifest.key_groups,
+        duration_ms: manifest.cost.duration_ms,
+        alignment_ms: manifest.cost.alignment_ms,
+        state_written_bytes: manifest.cost.state_bytes,
+        in_flight_bytes: manifest.cost.in_flight_bytes,
+        in_flight_rows: manifest.in_flight.iter().map(|rows| rows.rows).sum(),
         sources: sources.collect(),
         watermarks: manifest.watermarks.clone(),
         tables: manifest.tables.iter().map(table).collect(),

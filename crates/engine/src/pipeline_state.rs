@@ -103,6 +103,7 @@ impl PipelineState {
             failures_max: number(settings, "execution.checkpointing.tolerable-failed-checkpoints")?
                 .unwrap_or(0),
             retained: retained(settings)?,
+            unaligned: unaligned(settings)?,
             plan: serde_json::Value::Null,
             from: loaded.map(|loaded| Arc::new(SavedJob::new(loaded))),
             state_dir: self.local_path(),
@@ -179,6 +180,24 @@ fn retained(settings: &Settings) -> Result<usize> {
     const KEY_OLD: &str = "state.checkpoints.num-retained";
     let set = number(settings, KEY)?.or(number(settings, KEY_OLD)?);
     Ok(set.map_or(RETAINED_DEFAULT, |n| n.max(1) as usize))
+}
+
+/// After which time barriers overtake, if `execution.checkpointing.unaligned.enabled` lets them.
+fn unaligned(settings: &Settings) -> Result<Option<Duration>> {
+    const KEY: &str = "execution.checkpointing.unaligned.enabled";
+    const KEY_OLD: &str = "execution.checkpointing.unaligned";
+    let (key, set) = match settings.get(KEY) {
+        Some(set) => (KEY, set),
+        None => (KEY_OLD, settings.get(KEY_OLD).unwrap_or("false")),
+    };
+    match set.trim().to_ascii_lowercase().as_str() {
+        "false" => Ok(None),
+        "true" => {
+            let timeout = duration(settings, "execution.checkpointing.aligned-checkpoint-timeout")?;
+            Ok(Some(timeout.unwrap_or_default()))
+        }
+        other => Err(Error::user(format!("setting '{key}' is '{other}', but must be true or false"))),
+    }
 }
 
 pub(crate) fn duration(settings: &Settings, key: &str) -> Result<Option<Duration>> {

@@ -4,8 +4,8 @@
 //! the next one; the marks that a node is given rise strictly, except below the generators of a source
 //! whose splits have watermarks of their own.
 
-use crate::checkpoint::{Barrier, Restored, TaskState};
-use crate::dead_letter::DeadLetters;
+use crate::checkpoint::{Barrier, RestoredTask, TaskState};
+use crate::dead_letter::TaskLetters;
 use crate::exchange::{Outbox, Sender};
 use crate::message::Tag;
 use crate::metrics::TaskCounters;
@@ -128,7 +128,7 @@ pub struct ChainNode {
 pub struct Chain {
     nodes: Vec<ChainNode>,
     senders: Vec<Sender>,
-    dead_letters: Arc<DeadLetters>,
+    dead_letters: Arc<TaskLetters>,
     /// What waits to leave the task.
     pub outbox: Outbox,
     /// Processing time of this step.
@@ -143,7 +143,7 @@ impl Chain {
     pub fn new(
         nodes: Vec<ChainNode>,
         senders: Vec<Sender>,
-        dead_letters: Arc<DeadLetters>,
+        dead_letters: Arc<TaskLetters>,
         outbox: Outbox,
     ) -> Self {
         Chain { nodes, senders, dead_letters, outbox, now_ms: 0, tag: None, at: 0 }
@@ -253,6 +253,7 @@ impl Chain {
             self.seal(tag);
         }
         let state = self.state(barrier);
+        self.dead_letters.end_epoch(barrier.epoch)?;
         for node in &mut self.nodes {
             if let Body::Operator(operator) = &mut node.body {
                 // What could not be read from disk is missing in the state: the barrier must not go on.
@@ -266,6 +267,11 @@ impl Chain {
         Ok(state)
     }
 
+    /// Makes durable what was set aside.
+    pub fn settle_dead_letters(&self) -> Result<()> {
+        self.dead_letters.settle()
+    }
+
     /// What a checkpoint must keep of this task.
     pub fn state(&mut self, barrier: &Barrier) -> TaskState {
         let mut state = TaskState::default();
@@ -274,7 +280,7 @@ impl Chain {
     }
 
     /// Goes on from a checkpoint.
-    pub fn restore(&mut self, saved: &Restored) -> Result<()> {
+    pub fn restore(&mut self, saved: RestoredTask<'_>) -> Result<()> {
         self.nodes.iter_mut().try_for_each(|node| node.restore(saved))
     }
 
@@ -370,7 +376,7 @@ impl ChainNode {
         }
     }
 
-    fn restore(&mut self, saved: &Restored) -> Result<()> {
+    fn restore(&mut self, saved: RestoredTask<'_>) -> Result<()> {
         let Some(id) = &self.state_id else { return Ok(()) };
         self.watermark = saved.watermark(id);
         match &mut self.body {

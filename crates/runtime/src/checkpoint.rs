@@ -9,6 +9,11 @@
 //! 4. State goes to the store as it comes; when nothing is missing the manifest is published.
 //! 5. The sinks commit, the sources hear what will never be asked for again.
 //!
+//! Where checkpoints may be unaligned, a barrier that has not come through after some time *overtakes*: the coordinator
+//! says so, the readers let it pass what they have read ([`ReaderOrder::Overtake`]), and a task takes its state as soon
+//! as the barrier has come in everywhere, together with what lies before it ([`InFlight`]). What a sink has been given
+//! is not overtaken: it is written before it is prepared.
+//!
 //! What has ended before the barrier counts as standing at it: a source reports its last positions, a task its
 //! last state, a sink what it prepared at its end. When all have ended, a last checkpoint says so.
 //!
@@ -18,6 +23,7 @@
 mod board;
 mod coordinator;
 mod epoch;
+mod in_flight;
 mod inspect;
 mod options;
 mod restored;
@@ -25,7 +31,8 @@ mod state;
 
 pub use board::{Board, PartReporter, ReaderOrder, Report, SinkOrder};
 pub use coordinator::Coordinator;
+pub use in_flight::{InFlight, LanesInFlight, not_here};
 pub use inspect::{SavedTable, saved_entries};
-pub use options::{CheckpointOptions, forget_loaded, reload};
-pub use restored::{Restored, SavedJob};
-pub use state::{Barrier, TaskState, Whole};
+pub use options::{CheckpointOptions, forget_loaded, reload, with_former_tasks};
+pub use restored::{Restored, RestoredTask, SavedJob};
+pub use state::{Barrier, Overtaking, OwnState, TaskState, Whole};

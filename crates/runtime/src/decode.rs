@@ -6,7 +6,7 @@
 
 mod log;
 
-use crate::dead_letter::{BadRecord, DeadLetters, shortened};
+use crate::dead_letter::{BadRecord, TaskLetters, shortened};
 use crate::options::BadRecords;
 use arrow_array::{ArrayRef, UInt32Array};
 use arrow_select::take::take;
@@ -22,7 +22,7 @@ pub struct SourceDecoder {
     plan: Arc<SourcePlan>,
     zone: chrono_tz::Tz,
     policy: BadRecords,
-    dead_letters: Arc<DeadLetters>,
+    dead_letters: Arc<TaskLetters>,
     /// Decoders by which columns the connector supplies; nearly always one.
     open: Vec<(Vec<usize>, Box<dyn Decoder>)>,
     /// Decodes keys; opened when the first come.
@@ -35,7 +35,7 @@ impl SourceDecoder {
         plan: Arc<SourcePlan>,
         zone: chrono_tz::Tz,
         policy: BadRecords,
-        dead_letters: Arc<DeadLetters>,
+        dead_letters: Arc<TaskLetters>,
     ) -> Self {
         SourceDecoder { plan, zone, policy, dead_letters, open: Vec::new(), keys: None }
     }

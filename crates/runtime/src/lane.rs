@@ -1,7 +1,8 @@
 //! A lane: the bounded queue between one sending and one receiving task.
 //!
 //! Invariant: a lane takes a message while it holds less than its limit, so one message always fits. A
-//! sender that was refused is woken once the lane is half empty.
+//! sender that was refused is woken once the lane is half empty. Only what a task has made already when a barrier
+//! overtakes it, and what a checkpoint had found in the lane, is taken beyond the limit.
 
 use crate::message::{Message, Tag};
 use crate::signal::TaskSignal;
@@ -32,6 +33,10 @@ struct Queue {
     messages: VecDeque<Message>,
     bytes: usize,
     sender_waits: bool,
+    /// The last epoch whose end came in.
+    barrier: u64,
+    /// Whether the sender's end came in.
+    ended: bool,
 }
 
 /// A bounded queue between two tasks.
@@ -62,12 +67,48 @@ impl Lane {
             queue.sender_waits = true;
             return Some(message);
         }
+        self.add(queue, message);
+        None
+    }
+
+    /// Adds a message however full the lane is.
+    pub fn force(&self, message: Message) {
+        self.add(self.lock(), message);
+    }
+
+    fn add(&self, mut queue: MutexGuard<'_, Queue>, message: Message) {
+        match &message {
+            Message::Barrier(barrier) => queue.barrier = barrier.epoch,
+            Message::End { .. } => queue.ended = true,
+            Message::Piece { .. } | Message::Idle => {}
+        }
         queue.bytes += message.bytes();
         self.queued_rows.fetch_add(message.rows(), Ordering::Relaxed);
         queue.messages.push_back(message);
         drop(queue);
         self.receiver.wake();
-        None
+    }
+
+    /// Whether all that belongs to this epoch has come in, wherever its end stands.
+    pub fn holds(&self, epoch: u64) -> bool {
+        let queue = self.lock();
+        queue.ended || queue.barrier >= epoch
+    }
+
+    /// The barrier of this epoch overtakes what lies before it: gives that, and leaves it in the lane without the
+    /// barrier. Those of earlier epochs came to nothing and go with it.
+    pub fn overtake(&self, epoch: u64) -> Vec<Message> {
+        let mut queue = self.lock();
+        let of_epoch = |message: &Message| match message {
+            Message::Barrier(barrier) => barrier.epoch < epoch,
+            Message::End { .. } => false,
+            Message::Piece { .. } | Message::Idle => true,
+        };
+        let before = queue.messages.iter().take_while(|message| of_epoch(message));
+        let rows = before.filter(|message| !matches!(message, Message::Barrier(_))).cloned().collect();
+        queue.messages.retain(|message| !matches!(message, Message::Barrier(b) if b.epoch <= epoch));
+        queue.bytes = queue.messages.iter().map(Message::bytes).sum();
+        rows
     }
 
     /// What stands at the front.

@@ -35,7 +35,9 @@ pub mod upgrade;
 mod watermarks;
 mod worker;
 
-pub use checkpoint::{CheckpointOptions, SavedJob, SavedTable, forget_loaded, reload, saved_entries};
+pub use checkpoint::{
+    CheckpointOptions, SavedJob, SavedTable, forget_loaded, reload, saved_entries, with_former_tasks,
+};
 pub use collect::{CollectReceiver, CollectSender, collect_channel};
 pub use fragment::{Edge, Fragment, Root, cut};
 pub use job::{JobHandle, RunSummary};

@@ -3,7 +3,7 @@
 //! Invariant: a table is replaced only by one that was read to its end. Tables that are read again are no part of the
 //! job's end: the last read is dropped with the job.
 
-use crate::dead_letter::DeadLetters;
+use crate::dead_letter::{DeadLetters, EVERY_RUN, TaskLetters};
 use crate::decode::SourceDecoder;
 use crate::job::{JobShared, PhaseWatch};
 use crate::lookup_edge::LookupCounters;
@@ -61,7 +61,7 @@ impl TableLoader {
             Arc::new(table.clone()),
             self.options.zone,
             self.options.bad_records,
-            self.dead_letters.clone(),
+            Arc::new(TaskLetters::new(self.dead_letters.clone(), EVERY_RUN)),
         );
         let steps = &self.plan.steps;
         let mut calcs: Vec<Calc> =

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tidemill_operators::RowCounters;
+use tidemill_state::checkpoint::CheckpointCost;
 use tidemill_types::WATERMARK_NONE;
 
 /// The counters of one operator in one task.
@@ -87,6 +88,14 @@ pub struct CheckpointMetrics {
     pub last_duration: Duration,
     /// The longest time that one took.
     pub duration_max: Duration,
+    /// How long the task that waited longest for the last one had some inputs at the barrier and others not.
+    pub last_alignment: Duration,
+    /// The longest that was so for any.
+    pub alignment_max: Duration,
+    /// The bytes of rows that the last barrier overtook.
+    pub last_in_flight: u64,
+    /// How many barriers overtook rows.
+    pub unaligned: u64,
     /// How many bytes the last one wrote.
     pub last_bytes: u64,
     /// How many bytes all wrote.
@@ -102,14 +111,18 @@ impl CheckpointCounters {
     }
 
     /// An epoch is complete.
-    pub(crate) fn completed(&self, epoch: u64, took: Duration, bytes: u64) {
+    pub(crate) fn completed(&self, epoch: u64, took: Duration, cost: &CheckpointCost) {
         let mut metrics = self.lock();
         metrics.completed += 1;
         metrics.last_epoch = epoch;
         metrics.last_duration = took;
         metrics.duration_max = metrics.duration_max.max(took);
-        metrics.last_bytes = bytes;
-        metrics.bytes += bytes;
+        metrics.last_alignment = Duration::from_millis(cost.alignment_ms);
+        metrics.alignment_max = metrics.alignment_max.max(metrics.last_alignment);
+        metrics.last_in_flight = cost.in_flight_bytes;
+        metrics.unaligned += u64::from(cost.in_flight_bytes > 0);
+        metrics.last_bytes = cost.state_bytes + cost.in_flight_bytes;
+        metrics.bytes += metrics.last_bytes;
     }
 
     /// An epoch came to nothing.

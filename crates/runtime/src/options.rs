@@ -105,6 +105,14 @@ impl JobOptions {
     }
 }
 
+impl JobOptions {
+    /// After which time a barrier overtakes what is queued; none if it never does. The caller of a query takes its
+    /// rows whenever he likes, and no checkpoint holds what waits for him.
+    pub(crate) fn unaligned(&self) -> Option<Duration> {
+        self.checkpoints.as_ref().filter(|_| self.collect.is_none())?.unaligned
+    }
+}
+
 impl std::fmt::Debug for JobOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("JobOptions")

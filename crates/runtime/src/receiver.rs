@@ -9,13 +9,13 @@
 //! Invariant: what an ordered group gives does not depend on which task decoded which blob or on when
 //! pieces came in. The maximum watermark is given exactly once, after all groups were read to their end.
 
-use crate::checkpoint::Barrier;
+use crate::checkpoint::{Barrier, LanesInFlight, RestoredTask, not_here};
 use crate::lane::{Front, Lane};
 use crate::message::{Message, Tag};
 use crate::watermarks::{InputWatermarks, names_of_splits, splits_in};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tidemill_types::{Chunk, Marks, WATERMARK_MAX, WATERMARK_NONE};
+use tidemill_types::{Chunk, Marks, Result, WATERMARK_MAX, WATERMARK_NONE};
 
 /// How the pieces of a group are put in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,11 +72,11 @@ impl Receiver {
     }
 
     /// Adds the lanes that come to a port from one fragment, under a name that stays the same when a run is resumed.
-    /// `source` names the sending fragment likewise.
+    /// `source` names the sending fragment likewise; `layout` tells what its rows look like.
     pub fn add_group(
         &mut self,
         name: String,
-        source: &str,
+        (source, layout): (&str, u64),
         port: usize,
         order: GroupOrder,
         lanes: Vec<Arc<Lane>>,
@@ -89,6 +89,7 @@ impl Receiver {
         self.groups.push(Group {
             name,
             source: source.to_string(),
+            layout,
             port,
             order,
             lanes,
@@ -140,11 +141,51 @@ impl Receiver {
         saved
     }
 
-    /// Goes on from saved watermarks.
-    pub fn restore(&mut self, saved: &BTreeMap<String, i64>) {
-        self.groups.iter_mut().for_each(|group| group.restore(saved, &mut self.watermarks));
-        let combined = saved.get(&format!("{}/combined", self.name)).copied();
+    /// The same for a task that a barrier overtook: each lane has reached another.
+    pub fn watermarks_of_lanes(&self) -> Vec<(String, i64)> {
+        let of_group = |group: &Group| {
+            let name = group.name.clone();
+            let inputs = group.inputs.iter().enumerate();
+            let watermark =
+                |(at, &input): (usize, &usize)| (format!("{name}/{at}"), self.watermarks.of(input));
+            inputs.map(watermark).collect::<Vec<_>>()
+        };
+        let arrival = self.groups.iter().filter(|group| group.order == GroupOrder::Arrival);
+        arrival.flat_map(of_group).collect()
+    }
+
+    /// Whether the end of this epoch, or that of the sender, has come in everywhere.
+    pub fn holds(&self, epoch: u64) -> bool {
+        self.groups
+            .iter()
+            .filter(|group| !group.ended)
+            .all(|group| group.open_lanes().all(|lane| lane.holds(epoch)))
+    }
+
+    /// Whether some input stands at the end of an epoch and waits.
+    pub fn waits_for_others(&self) -> bool {
+        let mut fronts = self.groups.iter().filter(|group| !group.ended).flat_map(Group::open_lanes);
+        fronts.any(|lane| matches!(lane.front(), Front::Barrier(_)))
+    }
+
+    /// The barrier of this epoch overtakes what lies in the lanes; gives that. It is still to be read. Without an epoch
+    /// nothing is overtaken.
+    pub fn overtake(&mut self, epoch: Option<u64>) -> Vec<LanesInFlight> {
+        self.groups.iter().map(|group| group.overtake(epoch)).collect()
+    }
+
+    /// Goes on from saved watermarks, with what a barrier had overtaken where it was.
+    pub fn restore(&mut self, saved: RestoredTask<'_>) -> Result<()> {
+        let watermarks = saved.watermarks();
+        for group in &mut self.groups {
+            group.restore(watermarks, &mut self.watermarks);
+            group.next = saved.sequence(&group.source);
+            let own = saved.own.and_then(|own| own.groups.iter().find(|saved| saved.name == group.name));
+            own.map_or(Ok(()), |own| group.restore_in_flight(own))?;
+        }
+        let combined = watermarks.get(&format!("{}/combined", self.name)).copied();
         self.watermarks.restore_combined(combined.unwrap_or(WATERMARK_NONE));
+        Ok(())
     }
 
     /// Whether all inputs that have not ended stand at the end of one epoch.
@@ -166,6 +207,7 @@ fn coalesce(mut pieces: Vec<Chunk>) -> Chunk {
 struct Group {
     name: String,
     source: String,
+    layout: u64,
     port: usize,
     order: GroupOrder,
     lanes: Vec<Arc<Lane>>,
@@ -291,8 +333,11 @@ impl Group {
     }
 
     fn restore(&mut self, saved: &BTreeMap<String, i64>, watermarks: &mut InputWatermarks) {
-        if let Some(&watermark) = saved.get(&self.name) {
-            self.inputs.iter().for_each(|&input| watermarks.restore(input, watermark));
+        let of_all = saved.get(&self.name);
+        for (at, &input) in self.inputs.iter().enumerate() {
+            if let Some(&watermark) = saved.get(&format!("{}/{at}", self.name)).or(of_all) {
+                watermarks.restore(input, watermark);
+            }
         }
         if self.order == (GroupOrder::Sequence { per_split: true }) {
             for (split, watermark) in splits_in(saved, &self.source) {
@@ -300,6 +345,34 @@ impl Group {
                 watermarks.restore(input, watermark);
             }
         }
+    }
+
+    /// What lies before the end of an epoch in each lane.
+    fn overtake(&self, epoch: Option<u64>) -> LanesInFlight {
+        let lane = |(lane, &open): (&Arc<Lane>, &bool)| match epoch.filter(|_| open) {
+            Some(epoch) => lane.overtake(epoch),
+            None => Vec::new(),
+        };
+        let lanes: Vec<Vec<Message>> = self.lanes.iter().zip(&self.open).map(lane).collect();
+        let behind = |message: &Message| match message {
+            Message::Piece { tag: Some(tag), .. } => tag.sequence + 1,
+            _ => 0,
+        };
+        let end = lanes.iter().flatten().map(behind).fold(self.next, u64::max);
+        let (name, source) = (self.name.clone(), self.source.clone());
+        LanesInFlight { name, source, layout: self.layout, next: self.next, end, lanes }
+    }
+
+    fn restore_in_flight(&mut self, saved: &LanesInFlight) -> Result<()> {
+        let changed = saved.layout != self.layout || saved.lanes.len() != self.lanes.len();
+        if changed && !saved.lanes.iter().all(Vec::is_empty) {
+            return Err(not_here());
+        }
+        self.next = saved.next;
+        for (lane, messages) in self.lanes.iter().zip(&saved.lanes) {
+            messages.iter().for_each(|message| lane.force(message.clone()));
+        }
+        Ok(())
     }
 
     /// The epoch at whose end all open lanes stand.
@@ -399,7 +472,7 @@ mod tests {
             let run = |tasks: usize, rows_max: usize| {
                 let lanes: Vec<_> = (0..tasks).map(|_| lane()).collect();
                 let mut receiver = Receiver::new("under-test".into());
-                receiver.add_group("in".into(), "source", 0, GroupOrder::Sequence { per_split }, lanes.clone());
+                receiver.add_group("in".into(), ("source", 0), 0, GroupOrder::Sequence { per_split }, lanes.clone());
                 let mut queues = vec![std::collections::VecDeque::new(); tasks];
                 for (sequence, (split, values, task)) in blobs.iter().enumerate() {
                     let tag = Tag { sequence: sequence as u64, split: *split, idle: false, last: false, closing: false };

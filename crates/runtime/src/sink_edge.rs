@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tidemill_connector::{LAST_EPOCH, Packet, Sink};
 use tidemill_types::Result;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{Barrier, Notify};
 
 /// Makes a call of a sink, again and again with pauses while that may help.
 macro_rules! retry {
@@ -50,28 +50,46 @@ struct State {
 pub struct PacketQueue {
     state: Mutex<State>,
     arrived: Notify,
-    bytes_max: usize,
+    limits: PacketLimits,
     producer: TaskSignal,
+}
+
+/// How much waits in front of a sink at most.
+#[derive(Debug, Clone, Copy)]
+pub struct PacketLimits {
+    /// In bytes.
+    pub bytes: usize,
+    /// In packets, each of which is a call of the sink.
+    pub packets: usize,
 }
 
 impl PacketQueue {
     /// An empty queue.
-    pub fn new(bytes_max: usize, producer: TaskSignal) -> Self {
-        PacketQueue { state: Mutex::default(), arrived: Notify::new(), bytes_max, producer }
+    pub fn new(limits: PacketLimits, producer: TaskSignal) -> Self {
+        PacketQueue { state: Mutex::default(), arrived: Notify::new(), limits, producer }
     }
 
     /// Adds a packet, or gives it back if the queue is full.
     pub fn push(&self, packet: Packet) -> Option<Packet> {
         let mut state = self.lock();
-        if state.bytes >= self.bytes_max {
+        if state.bytes >= self.limits.bytes || state.items.len() >= self.limits.packets {
             state.producer_waits = true;
             return Some(packet);
         }
+        self.add(state, packet);
+        None
+    }
+
+    /// Adds a packet however full the queue is.
+    pub fn force(&self, packet: Packet) {
+        self.add(self.lock(), packet);
+    }
+
+    fn add(&self, mut state: MutexGuard<'_, State>, packet: Packet) {
         state.bytes += packet.size();
         state.items.push_back(Item::Packet(packet));
         drop(state);
         self.arrived.notify_one();
-        None
     }
 
     /// The packets so far belong to this epoch.
@@ -123,6 +141,8 @@ pub struct Writer {
     pub retry: Retry,
     /// Its part in checkpoints.
     pub checkpoints: Option<SinkCheckpoints>,
+    /// Where the sinks of a job without checkpoints wait for one another before they are final.
+    pub together: Option<Arc<Barrier>>,
 }
 
 /// What a sink needs to take part in checkpoints.
@@ -197,8 +217,13 @@ impl Writer {
         }
     }
 
-    /// The last packet was written: prepares it, commits what the coordinator says, and ends with it.
+    /// The last packet was written: prepares it, commits what the coordinator says, and ends with it. Without checkpoints
+    /// no sink is final before all have written what they got, so a job that fails leaves none that is.
     async fn end(mut self) -> Result<()> {
+        if let Some(together) = self.together.take() {
+            retry!(self, self.sink.flush());
+            together.wait().await;
+        }
         if self.checkpoints.is_some() {
             let prepared = retry!(self, self.sink.prepare(LAST_EPOCH));
             self.report(|sink| Report::SinkEnded { sink, prepared });
@@ -261,21 +286,29 @@ mod tests {
     /// Runs a sink whose last packet was written until it ends or waits for ever; tells whether it was finished.
     fn finished(orders: &[SinkOrder]) -> bool {
         let done = Arc::new(AtomicBool::new(false));
-        let queue = Arc::new(PacketQueue::new(1, TaskSignal::new(Arc::new(WorkerSignal::default()))));
+        let queue = Arc::new(PacketQueue::new(
+            PacketLimits { bytes: 1, packets: 1 },
+            TaskSignal::new(Arc::new(WorkerSignal::default())),
+        ));
         queue.end();
         let (orders_in, orders_out) = unbounded_channel();
         let (reports, mut reported) = unbounded_channel();
         let reporter = PartReporter { number: 0, reports };
         let checkpoints = Some(SinkCheckpoints { reporter, orders: orders_out, restored: Vec::new() });
-        let writer =
-            Writer { sink: Box::new(Finishes(done.clone())), queue, retry: Retry::default(), checkpoints };
+        let writer = Writer {
+            sink: Box::new(Finishes(done.clone())),
+            queue,
+            retry: Retry::default(),
+            checkpoints,
+            together: None,
+        };
         let edges = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let coordinator = async move {
             assert!(matches!(reported.recv().await, Some(Report::SinkEnded { .. })));
             orders.iter().for_each(|order| orders_in.send(order.clone()).unwrap());
         };
         let both = async { tokio::join!(coordinator, writer.run()) };
-        let run = async { tokio::time::timeout(Duration::from_millis(100), both).await };
+        let run = async { tokio::time::timeout(Duration::from_secs(2), both).await };
         let _ = edges.unwrap().block_on(run);
         done.load(Ordering::Relaxed)
     }

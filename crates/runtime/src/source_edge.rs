@@ -50,6 +50,10 @@ pub struct ReaderCheckpoints {
     pub orders: UnboundedReceiver<ReaderOrder>,
     /// Where the run before stood, and whether that was the end.
     pub restored: Option<(bool, Positions)>,
+    /// Whether barriers may overtake what was read.
+    pub overtakable: bool,
+    /// The last barrier, and the positions it was put behind.
+    pub barrier: Option<(u64, Positions)>,
 }
 
 /// How reading went on.
@@ -68,13 +72,15 @@ impl Reader {
         }
         let mut splits = Splits { heard: BTreeMap::new(), timeout: self.idle_timeout };
         splits.hear(0, self.clock.now_ms());
+        let mut before = self.noted();
         let mut attempts = Attempts::new(self.retry);
         loop {
             match self.next(&splits).await {
                 Next::Fetched(Ok(Fetched::End)) => return self.end(true).await,
                 Next::Fetched(Ok(fetched)) => {
                     attempts = Attempts::new(self.retry);
-                    self.take(fetched, &mut splits);
+                    self.take(fetched, &mut splits, &before);
+                    before = self.noted();
                 }
                 Next::Fetched(Err(error)) => {
                     self.counters.retries.fetch_add(1, Relaxed);
@@ -83,7 +89,9 @@ impl Reader {
                 Next::Order(order) => self.follow(order).await,
                 Next::CheckIdle => {
                     let silent = splits.silent(self.clock.now_ms());
-                    silent.into_iter().for_each(|split| self.queue.push(split, Payload::Idle));
+                    silent
+                        .into_iter()
+                        .for_each(|split| self.queue.push(split, Payload::Idle, before.clone()));
                 }
                 Next::Phase(Phase::Stopping { drain }) => return self.end(drain).await,
                 Next::Phase(_) => return Ok(()),
@@ -119,16 +127,38 @@ impl Reader {
     }
 
     async fn follow(&mut self, order: ReaderOrder) {
-        match (order, &self.checkpoints) {
+        match (order, &mut self.checkpoints) {
             (ReaderOrder::Barrier(barrier), Some(checkpoints)) => {
                 let (source, epoch) = (checkpoints.reporter.number, barrier.epoch);
                 let positions = self.open.source.positions();
+                checkpoints.barrier = Some((epoch, positions.clone()));
                 self.queue.barrier(barrier);
                 checkpoints.reporter.report(Report::Read { source, epoch, positions });
             }
+            (ReaderOrder::Overtake(epoch), Some(_)) => self.overtake(epoch, false),
             (ReaderOrder::Committed(positions), _) => self.committed(&positions).await,
-            (ReaderOrder::Barrier(_), None) => {}
+            (ReaderOrder::Barrier(_) | ReaderOrder::Overtake(_), None) => {}
         }
+    }
+
+    /// Where the source stands, if that must be known of each item.
+    fn noted(&self) -> Option<Arc<Positions>> {
+        let wanted = self.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.overtakable);
+        wanted.then(|| Arc::new(self.open.source.positions()))
+    }
+
+    /// The barrier of an epoch is not to wait for what was read; says what the epoch then goes on from. A reader that
+    /// had ended before it was asked for the barrier stands at its end.
+    fn overtake(&self, epoch: u64, drained: bool) {
+        let Some(checkpoints) = &self.checkpoints else { return };
+        let stands = match &checkpoints.barrier {
+            Some((of, positions)) if *of == epoch => {
+                let before = self.queue.overtake(epoch);
+                (false, before.map_or_else(|| positions.clone(), |before| before.as_ref().clone()))
+            }
+            _ => (drained, self.open.source.positions()),
+        };
+        checkpoints.reporter.report(Report::Overtaken { source: checkpoints.reporter.number, epoch, stands });
     }
 
     /// A failure is counted and made good by the next checkpoint.
@@ -149,6 +179,7 @@ impl Reader {
         while let Some(checkpoints) = &mut self.checkpoints {
             match checkpoints.orders.recv().await {
                 Some(ReaderOrder::Committed(positions)) => self.committed(&positions).await,
+                Some(ReaderOrder::Overtake(epoch)) => self.overtake(epoch, drained),
                 // The coordinator had not yet heard of the end, which stands for this barrier.
                 Some(ReaderOrder::Barrier(_)) => {}
                 None => break,
@@ -168,7 +199,7 @@ impl Reader {
         }
     }
 
-    fn take(&mut self, fetched: Fetched, splits: &mut Splits) {
+    fn take(&mut self, fetched: Fetched, splits: &mut Splits, before: &Option<Arc<Positions>>) {
         let (split, payload) = match fetched {
             Fetched::Blob(blob) => {
                 self.counters.bytes.fetch_add(blob.blob.bytes.len() as u64, Relaxed);
@@ -180,14 +211,14 @@ impl Reader {
                 let now_ms = self.clock.now_ms();
                 return found.into_iter().for_each(|split| {
                     splits.hear(split, now_ms);
-                    self.queue.push(split, Payload::Split);
+                    self.queue.push(split, Payload::Split, before.clone());
                 });
             }
             Fetched::End => return,
         };
         self.counters.blobs.fetch_add(1, Relaxed);
         splits.hear(split, self.clock.now_ms());
-        self.queue.push(split, payload);
+        self.queue.push(split, payload, before.clone());
     }
 }
 

@@ -3,6 +3,9 @@
 //! Invariant: items are numbered without gaps in the order in which the reader gave them; whichever task
 //! is free takes the next. A barrier is taken by every task between the same two items. Each task hears of the
 //! end exactly when the queue is empty for ever.
+//!
+//! A barrier that overtakes goes in front of all items, which belong to the next epoch then: the source is asked for
+//! them again after a restore, from the positions that were noted before the first of them.
 
 use crate::checkpoint::Barrier;
 use crate::memory::THROTTLED;
@@ -10,7 +13,7 @@ use crate::message::chunk_bytes;
 use crate::signal::TaskSignal;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tidemill_connector::FetchedBlob;
+use tidemill_connector::{FetchedBlob, Positions};
 use tidemill_state::MemoryBudget;
 use tidemill_types::Chunk;
 use tokio::sync::Notify;
@@ -65,7 +68,8 @@ pub enum Pulled {
 /// Something in the queue.
 #[derive(Debug)]
 enum Entry {
-    Item(SourceItem),
+    /// With the positions before it, where barriers may overtake it.
+    Item(SourceItem, Option<Arc<Positions>>),
     Barrier {
         barrier: Arc<Barrier>,
         /// The first of as many numbers as there are tasks.
@@ -114,13 +118,18 @@ impl SourceQueue {
         }
     }
 
-    /// Adds an item.
-    pub fn push(&self, split: u32, payload: Payload) {
+    /// Counts items from this number on.
+    pub fn start_at(&self, sequence: u64) {
+        self.lock().total = sequence;
+    }
+
+    /// Adds an item. `before` is where the source stood before it.
+    pub fn push(&self, split: u32, payload: Payload, before: Option<Arc<Positions>>) {
         let mut state = self.lock();
         state.bytes += payload.bytes();
         let sequence = state.total;
         state.total += 1;
-        state.items.push_back(Entry::Item(SourceItem { sequence, split, payload }));
+        state.items.push_back(Entry::Item(SourceItem { sequence, split, payload }, before));
         if let Some(task) = state.waiting.pop() {
             drop(state);
             self.tasks[task].wake();
@@ -136,6 +145,35 @@ impl SourceQueue {
         state.waiting.clear();
         drop(state);
         self.tasks.iter().for_each(TaskSignal::wake);
+    }
+
+    /// The barrier of this epoch goes in front of all items that stand before it; gives the positions before the first
+    /// of them, or none if it stands in front already.
+    pub fn overtake(&self, epoch: u64) -> Option<Arc<Positions>> {
+        let mut state = self.lock();
+        let is_barrier =
+            |entry: &Entry| matches!(entry, Entry::Barrier { barrier, .. } if barrier.epoch == epoch);
+        let at = state.items.iter().position(is_barrier)?;
+        let first = state.items.range(..at).find_map(|entry| match entry {
+            Entry::Item(_, before) => Some(before.clone()),
+            Entry::Barrier { .. } => None,
+        })??;
+        let mut sequence = state.items.front().map(Entry::sequence)?;
+        let (barriers, items): (Vec<Entry>, Vec<Entry>) =
+            state.items.drain(..).partition(|entry| matches!(entry, Entry::Barrier { .. }));
+        for mut entry in barriers.into_iter().chain(items) {
+            sequence = entry.renumber(sequence, self.tasks.len() as u64);
+            state.items.push_back(entry);
+        }
+        state.waiting.clear();
+        drop(state);
+        self.tasks.iter().for_each(TaskSignal::wake);
+        Some(first)
+    }
+
+    /// Whether a barrier waits in front that this task has not taken.
+    pub fn has_barrier(&self, task: usize) -> bool {
+        matches!(self.lock().items.front(), Some(Entry::Barrier { taken, .. }) if !taken[task])
     }
 
     /// Nothing more will come.
@@ -155,7 +193,7 @@ impl SourceQueue {
         }
         match (state.items.pop_front(), state.end) {
             (Some(Entry::Barrier { .. }), _) => unreachable!("a barrier was just ruled out"),
-            (Some(Entry::Item(item)), _) => {
+            (Some(Entry::Item(item, _)), _) => {
                 let full = state.bytes >= self.bytes_max;
                 state.bytes -= item.payload.bytes();
                 if full && state.bytes < self.bytes_max {
@@ -187,6 +225,29 @@ impl SourceQueue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn sequence(&self) -> u64 {
+        match self {
+            Entry::Item(item, _) => item.sequence,
+            Entry::Barrier { sequence, .. } => *sequence,
+        }
+    }
+
+    /// Gives it this number; the next entry has the one that is given back.
+    fn renumber(&mut self, to: u64, tasks: u64) -> u64 {
+        match self {
+            Entry::Item(item, _) => {
+                item.sequence = to;
+                to + 1
+            }
+            Entry::Barrier { sequence, .. } => {
+                *sequence = to;
+                to + tasks
+            }
+        }
     }
 }
 

@@ -20,7 +20,7 @@ mod shared;
 #[cfg(feature = "simulation")]
 pub mod simulate;
 
-use crate::checkpoint::{Board, Coordinator};
+use crate::checkpoint::{Board, CheckpointOptions, Coordinator, reload, with_former_tasks};
 use crate::job::{JobHandle, JobShared, PhaseWatch, phase_channel};
 use crate::lookup_edge::Asker;
 use crate::lookup_table::Reloader;
@@ -40,9 +40,20 @@ use tidemill_types::{Error, Result};
 /// Threads for sources and sinks; they wait nearly always.
 const EDGE_THREADS: usize = 2;
 
-/// Starts a job.
-pub fn start(plan: &StreamPlan, options: JobOptions) -> Result<JobHandle> {
+/// Starts a job. If it shall go on with other tasks than rows between its tasks were saved for, these are worked off
+/// first.
+pub fn start(plan: &StreamPlan, mut options: JobOptions) -> Result<JobHandle> {
     shared::check(plan)?;
+    if let Some(former) = with_former_tasks(&options) {
+        let job = launch(plan, former)?;
+        job.stop(false);
+        job.wait()?;
+        reload(&mut options)?;
+    }
+    launch(plan, options)
+}
+
+fn launch(plan: &StreamPlan, options: JobOptions) -> Result<JobHandle> {
     let edges = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(EDGE_THREADS)
         .thread_name("tidemill-edge")
@@ -67,6 +78,8 @@ type Workers = Vec<(Arc<WorkerSignal>, Vec<Task>)>;
 
 /// A job that only has to be started.
 struct Built {
+    /// After which time a barrier overtakes.
+    unaligned: Option<std::time::Duration>,
     workers: Workers,
     sources: Vec<SourcePart>,
     sinks: Vec<Writer>,
@@ -124,13 +137,16 @@ impl Built {
         for reloader in self.reloaders {
             edges.spawn(reloader.run(job.clone(), watch.clone()));
         }
-        for writer in self.sinks {
+        let together = Arc::new(tokio::sync::Barrier::new(self.sinks.len().max(1)));
+        for mut writer in self.sinks {
+            writer.together = self.board.is_none().then(|| together.clone());
             edges.spawn(run_edge(job.clone(), watch.clone(), writer.run()));
         }
         if let (Some(board), Some(checkpoints)) = (self.board, options.checkpoints.clone()) {
             let from = checkpoints.from.as_ref();
             checkpoint_counters.restored(from.map_or(0, |from| from.epoch));
             let (clock, lost) = (options.clock.clone(), self.lost_changes);
+            let checkpoints = CheckpointOptions { unaligned: self.unaligned, ..checkpoints };
             let parallelism = options.parallelism.max(1);
             let coordinator =
                 Coordinator::new(checkpoints, parallelism, clock, checkpoint_counters, lost, board);

@@ -1,10 +1,12 @@
 //! One task: a state machine that is stepped, never blocks, and owns a chain of operators.
 //!
 //! A step first hands on what waits in the outbox; only when all of it has gone does it take new input. So
-//! a full lane stops the task and nothing else.
+//! a full lane stops the task and nothing else. Only a barrier that overtakes goes on at once.
 
 use crate::chain::Chain;
-use crate::checkpoint::{Barrier, PartReporter, Report, Restored, Whole};
+use crate::checkpoint::{
+    Barrier, InFlight, LanesInFlight, Overtaking, OwnState, PartReporter, Report, Restored, TaskState, Whole,
+};
 use crate::decode::SourceDecoder;
 use crate::lookup_stage::{Leaving, LookupStage, Stepped};
 use crate::message::Tag;
@@ -14,6 +16,7 @@ use crate::signal::TaskSignal;
 use crate::source_queue::{Payload, Pulled, SourceItem, SourceQueue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use tidemill_types::{Chunk, Result, WATERMARK_NONE};
 
 /// What a step came to.
@@ -90,10 +93,34 @@ pub struct Task {
 pub struct TaskCheckpoints {
     /// Where it reports.
     pub reporter: PartReporter,
+    /// Its fragment, and which of its tasks it is.
+    pub place: (String, usize),
     /// Whether its tables know what changed since a checkpoint.
     pub tracked: bool,
     /// Whether changes were taken for an epoch that failed.
     pub lost_changes: Arc<AtomicBool>,
+    /// Which barrier overtakes what is queued, if one may.
+    pub overtaking: Option<Arc<Overtaking>>,
+    /// The last epoch whose end it has seen.
+    pub last: u64,
+    /// Since when some of its inputs stand at a barrier and others do not.
+    pub waits_since: Option<Instant>,
+    /// How long that was so for the last barrier.
+    pub waited: Duration,
+}
+
+impl TaskCheckpoints {
+    /// Notes whether the task waits until its other inputs have come to the barrier too.
+    fn note_waiting(&mut self, waits: bool) {
+        match (self.waits_since, waits) {
+            (None, true) => self.waits_since = Some(Instant::now()),
+            (Some(since), false) => {
+                self.waited += since.elapsed();
+                self.waits_since = None;
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Task {
@@ -120,7 +147,8 @@ impl Task {
 
     /// Goes on from a checkpoint.
     pub fn restore(&mut self, saved: &Restored) -> Result<()> {
-        self.chain.restore(saved)
+        let Some(TaskCheckpoints { place: (fragment, task), .. }) = &self.checkpoints else { return Ok(()) };
+        self.chain.restore(saved.of_task(fragment, *task))
     }
 
     /// The name of the operator that ran last.
@@ -149,6 +177,10 @@ impl Task {
     /// Does a bounded piece of work. Unless `eager`, small input may be left for later.
     pub fn step(&mut self, now_ms: i64, eager: bool) -> Result<Step> {
         self.chain.now_ms = now_ms;
+        if let Some(barrier) = self.overtaken_by() {
+            self.overtake(&barrier)?;
+            return Ok(Step::Progress);
+        }
         if !self.chain.outbox.flush() {
             return Ok(Step::Blocked);
         }
@@ -208,13 +240,17 @@ impl Task {
             Received::Idle => self.chain.idle(),
             Received::Barrier(barrier) => {
                 let watermarks = receiver.watermarks();
-                self.on_barrier(&barrier, watermarks)?;
+                self.on_barrier(&barrier, watermarks, None)?
             }
-            Received::Nothing => return Ok(Step::Idle),
+            Received::Nothing => {
+                let waits = receiver.waits_for_others();
+                self.checkpoints.iter_mut().for_each(|checkpoints| checkpoints.note_waiting(waits));
+                return Ok(Step::Idle);
+            }
             Received::End { drained } => {
                 self.chain.settle()?;
                 let watermarks = self.input.watermarks();
-                self.end(drained, watermarks);
+                self.end(drained, watermarks)?;
             }
         }
         Ok(Step::Progress)
@@ -239,44 +275,101 @@ impl Task {
             Stepped::Leaves(Leaving::Idle) => self.chain.idle(),
             Stepped::Leaves(Leaving::Barrier(barrier, watermarks, tag)) => {
                 self.chain.tag = tag;
-                self.on_barrier(&barrier, watermarks)?;
+                self.on_barrier(&barrier, watermarks, None)?;
             }
             Stepped::Leaves(Leaving::End { drained, watermarks, tag }) => {
                 self.chain.tag = tag;
                 self.chain.settle()?;
                 tag.into_iter().for_each(|tag| self.chain.seal(tag));
-                self.end(drained, watermarks);
+                self.end(drained, watermarks)?;
             }
         }
         Ok(Step::Progress)
     }
 
-    /// All inputs stand at the end of the epoch, with these watermarks.
-    fn on_barrier(&mut self, barrier: &Arc<Barrier>, watermarks: Vec<(String, i64)>) -> Result<()> {
+    /// All inputs stand at the end of the epoch, or the barrier has overtaken what stood before it.
+    fn on_barrier(
+        &mut self,
+        barrier: &Arc<Barrier>,
+        watermarks: Vec<(String, i64)>,
+        overtaken: Option<Vec<LanesInFlight>>,
+    ) -> Result<()> {
         let mut state = self.chain.barrier(barrier)?;
         state.watermarks.extend(watermarks);
-        if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.tracked = true;
-            let reporter = &checkpoints.reporter;
-            reporter.report(Report::Task { task: reporter.number, epoch: barrier.epoch, state });
+        self.add_own(&mut state, overtaken)?;
+        let Some(checkpoints) = &mut self.checkpoints else { return Ok(()) };
+        checkpoints.note_waiting(false);
+        state.alignment = std::mem::take(&mut checkpoints.waited);
+        checkpoints.tracked = true;
+        checkpoints.last = barrier.epoch;
+        let reporter = &checkpoints.reporter;
+        reporter.report(Report::Task { task: reporter.number, epoch: barrier.epoch, state });
+        Ok(())
+    }
+
+    /// Adds what is only this task's where barriers may overtake.
+    fn add_own(&mut self, state: &mut TaskState, overtaken: Option<Vec<LanesInFlight>>) -> Result<()> {
+        let overtakable = self.checkpoints.as_ref().filter(|checkpoints| checkpoints.overtaking.is_some());
+        if let (Some(checkpoints), TaskInput::Lanes(receiver, _)) = (overtakable, &mut self.input) {
+            let mut own = InFlight::of(state, overtaken.unwrap_or_else(|| receiver.overtake(None)));
+            own.watermarks.extend(receiver.watermarks_of_lanes());
+            let (fragment, task) = checkpoints.place.clone();
+            state.own = Some(OwnState { fragment, task, rows: own.encode()?, overtaken: !own.is_empty() });
         }
         Ok(())
     }
 
-    /// Nothing more will come; the inputs ended with these watermarks.
-    fn end(&mut self, drained: bool, watermarks: Vec<(String, i64)>) {
+    /// The barrier that does not wait any longer, once it has come in everywhere.
+    fn overtaken_by(&self) -> Option<Arc<Barrier>> {
+        let checkpoints = self.checkpoints.as_ref()?;
+        let barrier = checkpoints.overtaking.as_ref()?.after(checkpoints.last)?;
+        let here = self.ended
+            || match &self.input {
+                TaskInput::Source(source) => source.queue.has_barrier(source.task),
+                TaskInput::Lanes(receiver, _) => receiver.holds(barrier.epoch),
+                TaskInput::Lookup(_) => false,
+            };
+        here.then_some(barrier)
+    }
+
+    /// The barrier overtakes what is queued; what the task has made goes on before it.
+    fn overtake(&mut self, barrier: &Arc<Barrier>) -> Result<()> {
+        match &mut self.input {
+            _ if self.ended => self.checkpoints.iter_mut().for_each(|own| own.last = barrier.epoch),
+            TaskInput::Source(source) => {
+                while source.open.is_some() {
+                    source.push_some(&mut self.chain, self.rows_max)?;
+                }
+                self.step_source()?;
+            }
+            TaskInput::Lanes(receiver, _) => {
+                let overtaken = receiver.overtake(Some(barrier.epoch));
+                let watermarks = receiver.watermarks();
+                self.on_barrier(barrier, watermarks, Some(overtaken))?;
+            }
+            TaskInput::Lookup(_) => {}
+        }
+        self.chain.outbox.flush_whole();
+        self.chain.publish();
+        Ok(())
+    }
+
+    /// Nothing more will come.
+    fn end(&mut self, drained: bool, watermarks: Vec<(String, i64)>) -> Result<()> {
         self.chain.end(drained);
         self.ended = true;
-        if let Some(checkpoints) = &self.checkpoints {
-            let whole = match checkpoints.tracked && !checkpoints.lost_changes.load(Ordering::Acquire) {
-                true => Whole::None,
-                false => Whole::All,
-            };
-            let mut state = self.chain.state(&Barrier { epoch: u64::MAX, whole });
-            state.watermarks.extend(watermarks);
-            let reporter = &checkpoints.reporter;
-            reporter.report(Report::TaskEnded { task: reporter.number, state });
-        }
+        let Some(checkpoints) = &self.checkpoints else { return Ok(()) };
+        let whole = match checkpoints.tracked && !checkpoints.lost_changes.load(Ordering::Acquire) {
+            true => Whole::None,
+            false => Whole::All,
+        };
+        let reporter = checkpoints.reporter.clone();
+        self.chain.settle_dead_letters()?;
+        let mut state = self.chain.state(&Barrier { epoch: u64::MAX, whole });
+        state.watermarks.extend(watermarks);
+        self.add_own(&mut state, None)?;
+        reporter.report(Report::TaskEnded { task: reporter.number, state });
+        Ok(())
     }
 
     fn step_source(&mut self) -> Result<Step> {
@@ -287,7 +380,7 @@ impl Task {
                 Pulled::Item(item) => source.open(item, &mut self.chain)?,
                 Pulled::Barrier { barrier, sequence } => {
                     self.chain.tag = Some(closing(sequence));
-                    self.on_barrier(&barrier, Vec::new())?;
+                    self.on_barrier(&barrier, Vec::new(), None)?;
                     return Ok(Step::Progress);
                 }
                 Pulled::End { drained, total } => {
@@ -310,8 +403,7 @@ impl Task {
         }
         self.chain.settle()?;
         self.chain.seal(tag);
-        self.end(drained, Vec::new());
-        Ok(())
+        self.end(drained, Vec::new())
     }
 }
 

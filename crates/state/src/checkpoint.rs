@@ -35,7 +35,7 @@ pub use folder::StateFolder;
 pub use group_set::GroupSet;
 pub use load::{Loaded, LoadedTable};
 pub use lock::StateLock;
-pub use manifest::{Manifest, SourceState, TableState};
+pub use manifest::{CheckpointCost, Manifest, SourceState, TableState};
 pub use segment::SegmentRef;
 pub use store::{CheckpointInfo, CheckpointStore};
 pub use verify::{Damage, VerifyReport};

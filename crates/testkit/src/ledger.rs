@@ -2,7 +2,8 @@
 //!
 //! 1. Rows that were written but not prepared are lost with their job.
 //! 2. What was prepared stays, unseen, until it is committed.
-//! 3. Now and then a call fails although it was done, or without having been done; the runtime has to call again.
+//! 3. A write may take its time, so that queues fill up.
+//! 4. Now and then a call fails although it was done, or without having been done; the runtime has to call again.
 //!
 //! Invariant: a transaction counts once, however often it is committed.
 
@@ -10,6 +11,7 @@ use crate::random::Random;
 use crate::run::Folded;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tidemill_connector::{Connector, Guarantee, Lookups, NoFront, OpenSink, Packet, Sink, TableRequest};
 use tidemill_format::write_display;
 use tidemill_types::{Chunk, Error, OptionKind, OptionSpec, Result, Schema};
@@ -18,12 +20,14 @@ const NAME: OptionSpec = OptionSpec::new("name", OptionKind::Text, "which ledger
 const SEED: OptionSpec = OptionSpec::new("seed", OptionKind::Integer, "decides the failures").default("0");
 const FAILURES: OptionSpec =
     OptionSpec::new("one-in", OptionKind::Integer, "one call in so many fails; 0: none").default("0");
+const SLOW: OptionSpec =
+    OptionSpec::new("slow-ms", OptionKind::Integer, "how long a write takes at most").default("0");
 
 /// The connector.
 pub const LEDGER: Connector = Connector {
     name: "ledger",
     summary: "transactions in memory",
-    options: &[NAME, SEED, FAILURES],
+    options: &[NAME, SEED, FAILURES, SLOW],
     formatted: false,
     metadata: &[],
     sink_takes_changes: true,
@@ -75,6 +79,7 @@ struct LedgerSink {
     made: usize,
     random: Random,
     one_in: u64,
+    slow_ms: u64,
 }
 
 fn open(request: &TableRequest<'_>) -> Result<OpenSink> {
@@ -89,6 +94,7 @@ fn open(request: &TableRequest<'_>) -> Result<OpenSink> {
         made: 0,
         random: Random::new(seed ^ (request.task as u64).wrapping_mul(0x9E37_79B9)),
         one_in: request.options.integer(&FAILURES)?.unwrap_or_default() as u64,
+        slow_ms: request.options.integer(&SLOW)?.unwrap_or_default() as u64,
     };
     Ok(OpenSink { front: Box::new(NoFront), sink: Box::new(sink), guarantee: Guarantee::ExactlyOnce })
 }
@@ -119,6 +125,9 @@ impl LedgerSink {
 #[async_trait::async_trait]
 impl Sink for LedgerSink {
     async fn write(&mut self, packet: Packet) -> Result<()> {
+        if self.slow_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(self.random.below(self.slow_ms))).await;
+        }
         self.fails()?;
         packet.chunk.iter().for_each(|chunk| self.note(chunk));
         Ok(())

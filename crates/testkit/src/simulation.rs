@@ -8,14 +8,16 @@ use crate::faulty_store::FaultyStore;
 use crate::ledger::LEDGER;
 use crate::random::Random;
 use crate::slow_table::{SLOW_RECORDS, SLOW_TABLE};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tidemill_connector::ConnectorRegistry;
 use tidemill_plan::stream::SinkTarget;
 use tidemill_plan::{Operator, StreamPlan};
 use tidemill_runtime::simulate::{Chance, Fate, Simulated, SimulatedClock, simulate};
-use tidemill_runtime::{CheckpointOptions, JobMetrics, JobOptions, Retry, SavedJob};
+use tidemill_runtime::{
+    BadRecords, CheckpointOptions, JobMetrics, JobOptions, Retry, SavedJob, with_former_tasks,
+};
 use tidemill_sql::{Outcome, Session, parse_script};
 use tidemill_state::checkpoint::StateFolder;
 use tidemill_types::{Error, Options};
@@ -46,6 +48,40 @@ pub struct Lives {
     pub failures: u32,
     /// How many checkpoints it completed.
     pub checkpoints: u64,
+    /// How many of them overtook rows.
+    pub unaligned: u64,
+    /// How often such rows were worked off first, because it was to go on with other tasks.
+    pub settled: u32,
+}
+
+impl Lives {
+    /// Adds what befell another job.
+    pub fn add(&mut self, other: &Lives) {
+        self.kills += other.kills;
+        self.resumed += other.resumed;
+        self.stops += other.stops;
+        self.failures += other.failures;
+        self.checkpoints += other.checkpoints;
+        self.unaligned += other.unaligned;
+        self.settled += other.settled;
+    }
+
+    fn note(&mut self, metrics: &JobMetrics) -> Result<(), String> {
+        self.checkpoints += metrics.checkpoints.completed;
+        self.unaligned += metrics.checkpoints.unaligned;
+        accounted_for(metrics)
+    }
+}
+
+/// How a job's sink behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct SinkMoods {
+    /// Decides the failures.
+    pub seed: u64,
+    /// One call in so many fails; 0: none.
+    pub one_in: u64,
+    /// How long a write takes at most.
+    pub slow_ms: u64,
 }
 
 /// The connectors of a simulation.
@@ -62,10 +98,12 @@ pub struct Planned {
     pub plan: StreamPlan,
     /// The session's time zone.
     pub zone: chrono_tz::Tz,
+    /// The file in which bad and late records are set aside; absent: a bad record ends the run.
+    pub dead_letters: Option<PathBuf>,
 }
 
 /// The plan of the one job of a script: its last query, written to a ledger of this name.
-pub fn plan(script: &str, ledger: &str, seed: u64, one_in: u64) -> Result<Planned, String> {
+pub fn plan(script: &str, ledger: &str, moods: SinkMoods) -> Result<Planned, String> {
     let (statements, errors) = parse_script(script);
     if let Some(error) = errors.first() {
         return Err(error.message.clone());
@@ -83,10 +121,10 @@ pub fn plan(script: &str, ledger: &str, seed: u64, one_in: u64) -> Result<Planne
         if let Operator::Sink(sink) = &mut node.operator
             && matches!(sink.target, SinkTarget::Collect)
         {
-            sink.target = to_ledger(ledger, seed, one_in);
+            sink.target = to_ledger(ledger, moods);
         }
     }
-    Ok(Planned { plan, zone: session.settings.zone() })
+    Ok(Planned { plan, zone: session.settings.zone(), dead_letters: None })
 }
 
 /// Has the plain files that the plan reads cut at random, so that there are checkpoints between their rows.
@@ -107,8 +145,8 @@ pub fn cut_files(plan: &mut StreamPlan, random: &mut Random) {
     }
 }
 
-fn to_ledger(name: &str, seed: u64, one_in: u64) -> SinkTarget {
-    let (seed, one_in) = (seed.to_string(), one_in.to_string());
+fn to_ledger(name: &str, moods: SinkMoods) -> SinkTarget {
+    let [seed, one_in, slow_ms] = [moods.seed, moods.one_in, moods.slow_ms].map(|n| n.to_string());
     SinkTarget::Table {
         table: "ledger".into(),
         connector: "ledger".into(),
@@ -117,6 +155,7 @@ fn to_ledger(name: &str, seed: u64, one_in: u64) -> SinkTarget {
             ("name", name),
             ("seed", seed.as_str()),
             ("one-in", one_in.as_str()),
+            ("slow-ms", slow_ms.as_str()),
         ]),
         partition_by: Vec::new(),
         primary_key: Vec::new(),
@@ -137,24 +176,29 @@ pub fn live(job: &Planned, random: &mut Random) -> Result<Lives, String> {
             store.calm();
         }
         let options = options(&folder, &store, clock.clone(), life, random)
-            .map(|options| JobOptions { zone: job.zone, ..options })
+            .map(|options| of_job(options, job))
             .map_err(|error| error.to_string())?;
         lives.resumed += u32::from(options.checkpoints.as_ref().is_some_and(|c| c.from.is_some()));
-        let fate = fate(kills_left > 0, random);
+        let former = with_former_tasks(&options);
+        let settles = former.is_some();
+        lives.settled += u32::from(settles);
+        let options = former.unwrap_or(options);
+        let fate = match settles {
+            true => Fate { stop_at: Some(0), ..fate(kills_left > 0, random) },
+            false => fate(kills_left > 0, random),
+        };
         match simulate(&job.plan, &options, &clock, random, fate).map_err(|error| error.to_string())? {
             Simulated::Killed(metrics) => {
-                accounted_for(&metrics)?;
-                lives.checkpoints += metrics.checkpoints.completed;
+                lives.note(&metrics)?;
                 lives.kills += 1;
                 kills_left -= 1;
             }
             Simulated::Ended(Ok(summary)) => {
-                accounted_for(&summary.metrics)?;
-                lives.checkpoints += summary.metrics.checkpoints.completed;
+                lives.note(&summary.metrics)?;
                 if !summary.stopped {
                     return Ok(lives);
                 }
-                lives.stops += 1;
+                lives.stops += u32::from(!settles);
                 kills_left = kills_left.saturating_sub(1);
             }
             Simulated::Ended(Err(Error::External { message, retryable })) => {
@@ -167,6 +211,18 @@ pub fn live(job: &Planned, random: &mut Random) -> Result<Lives, String> {
         }
     }
     unreachable!("a job ends or fails for good")
+}
+
+fn of_job(options: JobOptions, job: &Planned) -> JobOptions {
+    let keep = job.dead_letters.is_some();
+    let bad_records = if keep { BadRecords::Keep } else { BadRecords::Fail };
+    JobOptions {
+        zone: job.zone,
+        dead_letter: job.dead_letters.clone(),
+        keep_late: keep,
+        bad_records,
+        ..options
+    }
 }
 
 fn fate(may_end: bool, random: &mut Random) -> Fate {
@@ -212,6 +268,7 @@ fn options(
             timeout: Duration::from_secs(5),
             failures_max: random.below(3) as u32,
             retained: 1 + random.below(3) as usize,
+            unaligned: random.pick(&[None, None, Some(0), Some(2), Some(20)]).map(Duration::from_millis),
             plan: Default::default(),
             from: loaded.map(|loaded| Arc::new(SavedJob::new(loaded))),
             state_dir: None,

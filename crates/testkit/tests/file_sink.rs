@@ -279,3 +279,30 @@ async fn a_full_disk_is_said_and_nothing_is_half_visible() {
     sinks[0].sink.finish().await.unwrap();
     assert_eq!(folder.visible().await, (0..100).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn without_checkpoints_a_result_replaces_the_former_one_at_its_end_or_not_at_all() {
+    let root = tempfile::tempdir().unwrap();
+    let mut folder = Folder::new(root.path(), None, SMALL);
+    folder.table.state_dir = None;
+    folder.table.overwrite = true;
+    let mut sinks = folder.open(0, 1);
+    write(&mut sinks[0], &folder.rows(0..50)).await;
+    sinks[0].sink.finish().await.unwrap();
+    let former: Vec<u64> = (0..50).collect();
+    assert_eq!(folder.visible().await, former);
+    // Many parts are full, and none is seen; then the run dies.
+    let mut sinks = folder.open(1, 2);
+    for numbers in [100..400, 400..700] {
+        write(&mut sinks[0], &folder.rows(numbers.clone())).await;
+        write(&mut sinks[1], &folder.rows(numbers)).await;
+        sinks[0].sink.flush().await.unwrap();
+        assert_eq!(folder.visible().await, former);
+    }
+    drop(sinks);
+    assert_eq!(folder.visible().await, former);
+    let mut sinks = folder.open(2, 1);
+    write(&mut sinks[0], &folder.rows(700..800)).await;
+    sinks[0].sink.finish().await.unwrap();
+    assert_eq!(folder.visible().await, (700..800).collect::<Vec<_>>());
+}

@@ -11,7 +11,7 @@ use tidemill_engine::Variables;
 use tidemill_testkit::ledger;
 use tidemill_testkit::random::Random;
 use tidemill_testkit::run::{Folded, run_with};
-use tidemill_testkit::simulation::{Lives, cut_files, live, plan};
+use tidemill_testkit::simulation::{Lives, SinkMoods, cut_files, live, plan};
 
 /// Cases whose answer depends on the order in which rows of several inputs come in, or on the moment of the run.
 const LEFT_OUT: &[(&str, &str)] =
@@ -75,7 +75,9 @@ fn check(folder: &Path, name: &str, seed: u64) -> Result<Option<Lives>, String> 
     let Ok(answer) = run_with(&text, 1, &variables()) else { return Ok(None) };
     let ledger = format!("{name}-{seed}");
     let text = variables().replace(&text).map_err(|_| "a variable has no value")?;
-    let Ok(mut plan) = plan(&text, &ledger, seed, 0) else { return Ok(None) };
+    let Ok(mut plan) = plan(&text, &ledger, SinkMoods { seed, one_in: 0, slow_ms: 0 }) else {
+        return Ok(None);
+    };
     let mut random = Random::new(seed ^ tidemill_types::key::hash(name.as_bytes()));
     cut_files(&mut plan.plan, &mut random);
     let lives = live(&plan, &mut random)?;

@@ -9,7 +9,7 @@ use tidemill_testkit::oracle::{answer, json_lines, rows, tables};
 use tidemill_testkit::query::question;
 use tidemill_testkit::random::Random;
 use tidemill_testkit::run::differences;
-use tidemill_testkit::simulation::{Lives, live, plan};
+use tidemill_testkit::simulation::{Lives, SinkMoods, live, plan};
 
 const SEEDS_DEFAULT: u64 = 150;
 const SPAN_MS: i64 = 60_000;
@@ -27,16 +27,12 @@ fn killed_jobs_give_the_batch_answer_exactly_once() {
     let many = seeds.end - seeds.start >= SEEDS_DEFAULT;
     let mut all = Lives::default();
     for seed in seeds {
-        let lives = check(seed);
-        all.kills += lives.kills;
-        all.resumed += lives.resumed;
-        all.stops += lives.stops;
-        all.failures += lives.failures;
-        all.checkpoints += lives.checkpoints;
+        all.add(&check(seed));
     }
     println!("{all:?}");
     // The simulation would prove nothing if nothing happened in it.
-    assert!(!many || (all.kills > 100 && all.resumed > 50 && all.stops > 10 && all.failures > 5), "{all:?}");
+    let eventful = all.kills > 100 && all.resumed > 50 && all.stops > 10 && all.failures > 5;
+    assert!(!many || (eventful && all.unaligned > 100 && all.settled > 5), "{all:?}");
 }
 
 fn check(seed: u64) -> Lives {
@@ -52,8 +48,8 @@ fn check(seed: u64) -> Lives {
     let expected = answer(&rows, delay_ms, &question.sqlite)
         .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", question.sqlite));
     let ledger = format!("simulation-{seed}");
-    let one_in = *random.pick(&[0, 0, 30, 8]);
-    let plan = plan(&script, &ledger, seed, one_in)
+    let (one_in, slow_ms) = (*random.pick(&[0, 0, 30, 8]), *random.pick(&[0, 0, 30, 300]));
+    let plan = plan(&script, &ledger, SinkMoods { seed, one_in, slow_ms })
         .unwrap_or_else(|error| panic!("TIDEMILL_SEED={seed}: {error}\n{script}"));
     let lives =
         live(&plan, &mut random).unwrap_or_else(|error| panic!("TIDEMILL_SEED={seed}: {error}\n{script}"));

@@ -148,6 +148,15 @@ fn show_tables(details: &CheckpointDetails) -> Result<()> {
     let tasks = report::count(details.parallelism as usize, "task");
     let mut out = std::io::stdout();
     writeln!(out, "job {}, checkpoint {}, taken {taken} UTC with {tasks}{ended}", row.job, row.epoch)?;
+    writeln!(
+        out,
+        "took {} ms, of which {} ms alignment; wrote {} of state, and {} rows ({}) that it overtook",
+        details.duration_ms,
+        details.alignment_ms,
+        report::bytes(details.state_written_bytes as f64),
+        report::grouped(details.in_flight_rows),
+        report::bytes(details.in_flight_bytes as f64),
+    )?;
     let splits = details.sources.iter().flat_map(|(uid, source)| {
         let ended = if source.ended { "ended" } else { "" };
         let split =

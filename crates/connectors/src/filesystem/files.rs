@@ -1,6 +1,7 @@
 //! Part files with the marking of complete partitions, and how both follow checkpoints.
 //!
 //! 1. Without checkpoints parts become visible when they are sealed, and partitions are marked when they are complete.
+//!    A result that overwrites becomes visible at the end only: a run that fails or dies before leaves what was there.
 //! 2. With checkpoints `prepare` makes everything durable; it seals the parts that are due and those of partitions that
 //!    are complete. `commit` makes the sealed parts visible, then marks those partitions.
 //! 3. Parts that are not due grow across epochs: `prepare` says how many bytes of them count. A run that is resumed cuts
@@ -26,6 +27,7 @@ pub(super) struct Files {
     committer: Option<Committer>,
     partitioned: bool,
     checkpointed: bool,
+    overwrites: bool,
     waiting: VecDeque<Packet>,
     /// Complete partitions to be marked.
     marks: BTreeSet<String>,
@@ -41,6 +43,7 @@ impl Files {
             committer,
             partitioned: !request.partition_by.is_empty(),
             checkpointed: request.checkpointed,
+            overwrites: request.overwrite,
             waiting: VecDeque::new(),
             marks: BTreeSet::new(),
             watermark: None,
@@ -70,7 +73,7 @@ impl Files {
             self.waiting.pop_front();
         }
         let checked = self.parts.seal_old()?;
-        if self.checkpointed {
+        if self.checkpointed || self.overwrites {
             return Ok(());
         }
         self.parts.publish_sealed()?;

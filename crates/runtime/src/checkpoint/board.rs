@@ -1,6 +1,7 @@
 //! The channels between the coordinator and the parts of a job.
 
-use super::{Barrier, TaskState};
+use super::{Barrier, Overtaking, TaskState};
+use crate::signal::TaskSignal;
 use std::sync::Arc;
 use tidemill_connector::Positions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -16,6 +17,15 @@ pub enum Report {
         epoch: u64,
         /// Where it stands.
         positions: Positions,
+    },
+    /// A reader has let the barrier overtake what it had read.
+    Overtaken {
+        /// Which source.
+        source: usize,
+        /// The epoch.
+        epoch: u64,
+        /// Whether it stands at its end, and where it stands.
+        stands: (bool, Positions),
     },
     /// A reader has ended.
     ReadAll {
@@ -65,6 +75,8 @@ pub enum Report {
 pub enum ReaderOrder {
     /// End an epoch behind what was read so far.
     Barrier(Arc<Barrier>),
+    /// Let the barrier of this epoch overtake what was read.
+    Overtake(u64),
     /// A checkpoint with these positions is complete.
     Committed(Positions),
 }
@@ -104,15 +116,24 @@ pub struct Board {
     pub readers: Vec<(String, UnboundedSender<ReaderOrder>)>,
     /// To each sink, with its stable name.
     pub sinks: Vec<(String, UnboundedSender<SinkOrder>)>,
-    /// How many tasks there are.
-    pub tasks: usize,
+    /// Wakes each task.
+    pub tasks: Vec<TaskSignal>,
+    /// Tells tasks which barrier overtakes.
+    pub overtaking: Arc<Overtaking>,
 }
 
 impl Board {
     /// Without any part.
     pub fn new() -> Self {
         let (reports_in, reports) = unbounded_channel();
-        Board { reports_in, reports, readers: Vec::new(), sinks: Vec::new(), tasks: 0 }
+        Board {
+            reports_in,
+            reports,
+            readers: Vec::new(),
+            sinks: Vec::new(),
+            tasks: Vec::new(),
+            overtaking: Arc::default(),
+        }
     }
 
     /// Adds a reader.
@@ -123,9 +144,9 @@ impl Board {
     }
 
     /// Adds a task.
-    pub fn add_task(&mut self) -> PartReporter {
-        self.tasks += 1;
-        self.reporter(self.tasks - 1)
+    pub fn add_task(&mut self, signal: TaskSignal) -> PartReporter {
+        self.tasks.push(signal);
+        self.reporter(self.tasks.len() - 1)
     }
 
     /// Adds a sink.

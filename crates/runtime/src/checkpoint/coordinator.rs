@@ -7,12 +7,13 @@ use super::epoch::Epoch;
 use super::state::TaskState;
 use super::{Barrier, Board, CheckpointOptions, ReaderOrder, Report, SinkOrder, Whole};
 use crate::metrics::CheckpointCounters;
+use crate::signal::TaskSignal;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tidemill_connector::Positions;
-use tidemill_state::checkpoint::{Chains, Manifest, SourceState};
+use tidemill_state::checkpoint::{Chains, CheckpointCost, Manifest, SourceState};
 use tidemill_types::key::KEY_GROUPS;
 use tidemill_types::{Clock, Error, Result};
 use tokio::sync::mpsc::UnboundedSender;
@@ -53,6 +54,7 @@ struct Ended {
 enum Next {
     Report(Report),
     Begin,
+    Overtake,
     TimedOut,
 }
 
@@ -71,7 +73,7 @@ impl Coordinator {
             chains: from.as_ref().map_or_else(Chains::default, |from| from.chains.clone()),
             last: from.map_or(0, |from| from.next_epoch - 1),
             ended_sources: vec![None; board.readers.len()],
-            tasks: (0..board.tasks).collect(),
+            tasks: (0..board.tasks.len()).collect(),
             sinks: (0..board.sinks.len()).collect(),
             ended: Vec::new(),
             prepared: vec![Vec::new(); board.sinks.len()],
@@ -100,6 +102,7 @@ impl Coordinator {
                     begin_at = self.after(Instant::now());
                     epoch = self.begin().await?;
                 }
+                Next::Overtake => epoch.iter_mut().for_each(|epoch| self.overtake(epoch)),
                 Next::TimedOut => {
                     let seconds = self.options.timeout.as_secs();
                     let error = Error::external(format!("it was not complete after {seconds} s"));
@@ -120,6 +123,9 @@ impl Coordinator {
 
     async fn next(&mut self, epoch: &Option<Epoch>, begin_at: Option<Instant>) -> Result<Next> {
         let timeout = epoch.as_ref().map(|epoch| epoch.started + self.options.timeout);
+        let patience = self.options.unaligned;
+        let aligned = epoch.as_ref().filter(|epoch| !epoch.overtakes);
+        let overtake_at = aligned.and_then(|epoch| Some(epoch.started + patience?));
         let goes_on = self.ended_sources.iter().any(Option::is_none);
         let begin_at = begin_at.filter(|_| epoch.is_none() && goes_on);
         let never = Instant::now() + NEVER;
@@ -129,6 +135,7 @@ impl Coordinator {
                 report.map(Next::Report).ok_or_else(|| Error::internal("all parts of the job are gone"))
             }
             () = sleep_until(timeout.unwrap_or(never)), if timeout.is_some() => Ok(Next::TimedOut),
+            () = sleep_until(overtake_at.unwrap_or(never)), if overtake_at.is_some() => Ok(Next::Overtake),
             () = sleep_until(begin_at.unwrap_or(never)), if begin_at.is_some() => Ok(Next::Begin),
         }
     }
@@ -140,23 +147,41 @@ impl Coordinator {
     /// Begins an epoch: asks for barriers, and writes what ended tasks left.
     async fn begin(&mut self) -> Result<Option<Epoch>> {
         match self.open_epoch().await {
-            Ok(epoch) => {
-                self.ask_for_barriers(&epoch);
+            Ok(mut epoch) => {
+                self.ask_for_barriers(&mut epoch);
                 Ok(Some(epoch))
             }
             Err(error) => self.failed(None, error).await.map(|()| None),
         }
     }
 
-    fn ask_for_barriers(&self, epoch: &Epoch) {
+    fn ask_for_barriers(&self, epoch: &mut Epoch) {
         let whole = match self.lost_changes.load(Ordering::Acquire) {
             true => Whole::All,
             false => Whole::Of(epoch.chains.all_whole_groups(0..KEY_GROUPS)),
         };
         let barrier = Arc::new(Barrier { epoch: epoch.number, whole });
+        epoch.barrier = Some(barrier.clone());
         let readers = self.board.readers.iter().zip(&epoch.sources).filter(|(_, source)| source.is_none());
         // A reader that is gone has reported its end.
         readers.for_each(|((_, reader), _)| drop(reader.send(ReaderOrder::Barrier(barrier.clone()))));
+    }
+
+    /// The barrier has been on its way for long enough: it overtakes what is queued. Readers say anew where they stand.
+    fn overtake(&self, epoch: &mut Epoch) {
+        epoch.overtakes = true;
+        let Some(barrier) = &epoch.barrier else { return };
+        for (((_, reader), ended), stands) in
+            self.board.readers.iter().zip(&epoch.ended_before).zip(&mut epoch.sources)
+        {
+            if !ended {
+                *stands = None;
+                // A reader that is gone has failed the job.
+                drop(reader.send(ReaderOrder::Overtake(epoch.number)));
+            }
+        }
+        self.board.overtaking.begin(barrier.clone());
+        self.board.tasks.iter().for_each(TaskSignal::wake);
     }
 
     async fn open_epoch(&mut self) -> Result<Epoch> {
@@ -169,9 +194,14 @@ impl Coordinator {
             sinks: self.sinks.clone(),
             writer: self.options.store.begin(self.last),
             chains: self.chains.clone(),
-            bytes: 0,
             rows: BTreeMap::new(),
             watermarks: BTreeMap::new(),
+            ended_before: self.ended_sources.iter().map(Option::is_some).collect(),
+            barrier: None,
+            overtakes: false,
+            in_flight: Vec::new(),
+            calm: Vec::new(),
+            cost: CheckpointCost::default(),
         };
         for ended in &mut self.ended {
             ended.written = Some(epoch.number);
@@ -184,14 +214,19 @@ impl Coordinator {
     async fn note(&mut self, report: Report, current: &mut Option<Epoch>) -> Result<()> {
         match report {
             Report::Read { source, epoch, positions } => {
-                if let Some(current) = numbered(current, epoch) {
+                if let Some(current) = numbered(current, epoch).filter(|current| !current.overtakes) {
                     current.sources[source] = Some((false, positions));
+                }
+            }
+            Report::Overtaken { source, epoch, stands } => {
+                if let Some(current) = numbered(current, epoch) {
+                    current.sources[source] = Some(stands);
                 }
             }
             Report::ReadAll { source, drained, positions } => {
                 let ended = (drained, positions);
                 self.ended_sources[source] = Some(ended.clone());
-                if let Some(current) = current {
+                if let Some(current) = current.as_mut().filter(|current| !current.overtakes) {
                     current.sources[source].get_or_insert(ended);
                 }
             }
@@ -245,7 +280,7 @@ impl Coordinator {
         }
         self.failures = 0;
         self.lost_changes.store(false, Ordering::Release);
-        self.counters.completed(epoch.number, epoch.started.elapsed(), epoch.bytes);
+        self.counters.completed(epoch.number, epoch.started.elapsed(), &epoch.cost);
         self.chains = epoch.chains;
         for ended in self.ended.iter_mut().filter(|ended| ended.written == Some(epoch.number)) {
             ended.state.forget_rows();
@@ -273,7 +308,9 @@ impl Coordinator {
     }
 
     async fn publish(&mut self, epoch: &mut Epoch, last: bool) -> Result<()> {
+        epoch.write_calm().await?;
         epoch.writer.finish().await?;
+        epoch.cost.duration_ms = epoch.started.elapsed().as_millis() as u64;
         let manifest = self.manifest(epoch, last);
         self.options.store.publish(&manifest).await
     }
@@ -302,6 +339,8 @@ impl Coordinator {
             sources: sources.collect(),
             watermarks: epoch.watermarks.clone(),
             tables: epoch.chains.tables(rows_of),
+            in_flight: std::mem::take(&mut epoch.in_flight),
+            cost: epoch.cost,
             sinks,
             plan: self.options.plan.clone(),
             settings: BTreeMap::new(),

@@ -39,7 +39,7 @@ pub fn saved_entries(
         let Some(at) = ids.iter().position(|id| id == uid) else { continue };
         let node = &plan.nodes[at];
         for second_phase in [false, true] {
-            let restored = Restored::new(loaded.clone());
+            let restored = Restored::new(loaded.clone())?;
             match read(plan, node, operator, second_phase, (&restored, zone), each) {
                 // The two phases of a window aggregate keep different tables under names that do not tell.
                 Err(_) if !second_phase && matches!(node.operator, Operator::WindowAggregate(_)) => {}

@@ -1,6 +1,7 @@
 //! How a job takes checkpoints.
 
 use super::SavedJob;
+use crate::dead_letter::JobStand;
 use crate::options::JobOptions;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,12 +28,23 @@ pub struct CheckpointOptions {
     pub failures_max: u32,
     /// `execution.checkpointing.num-retained`.
     pub retained: usize,
+    /// `execution.checkpointing.aligned-checkpoint-timeout` where `execution.checkpointing.unaligned.enabled` is set:
+    /// after which time a barrier overtakes what is queued. `None`: never.
+    pub unaligned: Option<Duration>,
     /// What an upgrade compares.
     pub plan: serde_json::Value,
     /// The checkpoint to go on from.
     pub from: Option<Arc<SavedJob>>,
     /// The folder on this machine for what else must survive; absent if the state lies elsewhere.
     pub state_dir: Option<PathBuf>,
+}
+
+impl CheckpointOptions {
+    /// Where the job stands when it starts.
+    pub(crate) fn stand(&self) -> JobStand {
+        let from = self.from.as_ref().map_or(0, |from| from.epoch);
+        JobStand { job: self.job.clone(), from }
+    }
 }
 
 /// A job that was started has its rows in its tables: gives back the memory of those that were loaded.
@@ -53,4 +65,17 @@ pub fn reload(options: &mut JobOptions) -> Result<()> {
     let loaded = waiting.block_on(checkpoints.store.load())?;
     checkpoints.from = loaded.map(|loaded| Arc::new(SavedJob::new(loaded)));
     Ok(())
+}
+
+/// How a job runs that first has to work off rows that a barrier had overtaken, because it shall go on with other tasks
+/// than there were: with as many as there were. It is to be stopped at once; its last checkpoint holds no such rows.
+pub fn with_former_tasks(options: &JobOptions) -> Option<JobOptions> {
+    let tasks = options.checkpoints.as_ref()?.from.as_ref()?.tasks_in_flight?;
+    // Nothing that it leaves unfinished may get a name that the run behind it gives.
+    let run_id = format!("{}-before", options.run_id);
+    (tasks != options.parallelism.max(1)).then(|| JobOptions {
+        parallelism: tasks,
+        run_id,
+        ..options.clone()
+    })
 }

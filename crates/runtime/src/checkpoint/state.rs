@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tidemill_state::{SnapshotRows, StateTable};
 
 /// The end of an epoch, as it travels through the job.
@@ -11,6 +14,30 @@ pub struct Barrier {
     pub epoch: u64,
     /// Which key groups are written whole.
     pub whole: Whole,
+}
+
+/// The last barrier that does not wait until tasks have worked off what is queued. It stays until the next.
+#[derive(Debug, Default)]
+pub struct Overtaking {
+    epoch: AtomicU64,
+    barrier: Mutex<Option<Arc<Barrier>>>,
+}
+
+impl Overtaking {
+    /// This barrier overtakes from now on. Tasks must be woken.
+    pub fn begin(&self, barrier: Arc<Barrier>) {
+        let epoch = barrier.epoch;
+        *self.barrier.lock().unwrap_or_else(PoisonError::into_inner) = Some(barrier);
+        self.epoch.store(epoch, Ordering::Release);
+    }
+
+    /// The barrier, if its epoch comes after `last`.
+    pub fn after(&self, last: u64) -> Option<Arc<Barrier>> {
+        if self.epoch.load(Ordering::Acquire) <= last {
+            return None;
+        }
+        self.barrier.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Which key groups are written whole; of the others only changes are.
@@ -57,6 +84,19 @@ pub struct TableState {
     pub len: u64,
 }
 
+/// What is only one task's; it counts where the barrier of the epoch overtook something.
+#[derive(Debug, Clone)]
+pub struct OwnState {
+    /// The fragment.
+    pub fragment: String,
+    /// Which of its tasks it is.
+    pub task: usize,
+    /// An encoded [`super::InFlight`].
+    pub rows: SnapshotRows,
+    /// Whether something was overtaken in front of this task.
+    pub overtaken: bool,
+}
+
 /// What a checkpoint keeps of a task.
 #[derive(Debug, Clone, Default)]
 pub struct TaskState {
@@ -64,6 +104,10 @@ pub struct TaskState {
     pub tables: Vec<TableState>,
     /// Watermarks by stable name.
     pub watermarks: Vec<(String, i64)>,
+    /// What is its own where barriers may overtake.
+    pub own: Option<OwnState>,
+    /// How long some of its inputs stood at the barrier and others did not.
+    pub alignment: Duration,
 }
 
 impl TaskState {

@@ -322,7 +322,7 @@ fn internal(error: impl std::fmt::Display) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dead_letter::DeadLetters;
+    use crate::dead_letter::{DeadLetters, TaskLetters};
     use crate::options::BadRecords;
     use arrow_array::cast::AsArray;
     use arrow_array::types::Int64Type;
@@ -373,9 +373,10 @@ mod tests {
     }
 
     fn decode(plan: Arc<SourcePlan>, fetched: &FetchedBlob) -> (Vec<String>, RowCounters) {
-        let dead_letters =
-            Arc::new(DeadLetters::new(None, chrono_tz::UTC, Arc::new(tidemill_types::SystemDisk)));
-        let mut decoder = SourceDecoder::new(plan, chrono_tz::UTC, BadRecords::Keep, dead_letters);
+        let disk = Arc::new(tidemill_types::SystemDisk);
+        let letters = Arc::new(DeadLetters::new(None, chrono_tz::UTC, disk, None).unwrap());
+        let letters = Arc::new(TaskLetters::new(letters, 1));
+        let mut decoder = SourceDecoder::new(plan, chrono_tz::UTC, BadRecords::Keep, letters);
         let mut counters = RowCounters::default();
         let chunk = decoder.decode(fetched, 0, &mut counters).unwrap();
         let keys = chunk.columns[0].as_string_view();

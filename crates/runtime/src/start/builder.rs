@@ -3,8 +3,8 @@
 use super::Built;
 use super::phases::choose_phases;
 use crate::chain::Chain;
-use crate::checkpoint::{Board, Restored, SavedJob};
-use crate::dead_letter::DeadLetters;
+use crate::checkpoint::{Board, CheckpointOptions, Restored, SavedJob, not_here};
+use crate::dead_letter::{DeadLetters, TaskLetters};
 use crate::decode::SourceDecoder;
 use crate::exchange::Outbox;
 use crate::fragment::{Fragment, Root, collects, cut};
@@ -118,11 +118,13 @@ impl<'a> Builder<'a> {
                 options.dead_letter.clone(),
                 options.zone,
                 Arc::new(SystemDisk),
-            )),
+                options.checkpoints.as_ref().map(CheckpointOptions::stand),
+            )?),
         })
     }
 
     pub(super) fn build(mut self) -> Result<Built> {
+        self.check_in_flight()?;
         for at in 0..self.fragments.len() {
             let source = self.open_source(at)?;
             self.sources.push(source);
@@ -141,8 +143,10 @@ impl<'a> Builder<'a> {
         if let Some(restored) = &self.restored {
             restore(restored, &mut tasks)?;
         }
+        let unaligned = self.unaligned();
         self.metrics.operators = self.entries.into_values().collect();
         Ok(Built {
+            unaligned,
             workers: self.workers.into_iter().zip(tasks).collect(),
             sources: self.sources.into_iter().flatten().collect(),
             sinks: self.sinks,
@@ -156,27 +160,63 @@ impl<'a> Builder<'a> {
 
     fn build_task(&mut self, at: usize, task: usize) -> Result<Task> {
         let signal = self.signals[at][task].clone();
+        let letters = Arc::new(TaskLetters::new(self.dead_letters.clone(), self.first_epoch()));
         let input = match (self.fragments[at].kind, self.asked(at)) {
-            (Root::Source, _) => TaskInput::Source(self.source_input(at, task)),
+            (Root::Source, _) => TaskInput::Source(self.source_input(at, task, letters.clone())),
             (Root::Receiver, Some((plan, ask))) => {
                 TaskInput::Lookup(Box::new(self.lookup_stage(at, task, &plan, &ask, &signal)?))
             }
             (Root::Receiver, None) => {
-                TaskInput::Lanes(self.receiver(at, task), self.queued_rows[at][task].clone())
+                TaskInput::Lanes(self.receiver(at, task)?, self.queued_rows[at][task].clone())
             }
         };
         let nodes = self.chain_nodes(at, task, &signal)?;
         let senders = self.senders(at, task);
-        let chain = Chain::new(nodes, senders, self.dead_letters.clone(), Outbox::new(signal.clone()));
+        let chain = Chain::new(nodes, senders, letters, Outbox::new(signal.clone()));
+        let fragment = self.fragment_name(at);
+        let overtakable = self.unaligned().is_some();
         let checkpoints = self.board.as_mut().map(|board| TaskCheckpoints {
-            reporter: board.add_task(),
+            reporter: board.add_task(signal.clone()),
+            place: (fragment, task),
             tracked: self.restored.is_some(),
             lost_changes: self.lost_changes.clone(),
+            overtaking: overtakable.then(|| board.overtaking.clone()),
+            last: 0,
+            waits_since: None,
+            waited: Duration::ZERO,
         });
         Ok(Task::new(signal, input, chain, self.options.chunk_rows_max.max(1), checkpoints))
     }
 
-    fn source_input(&self, at: usize, task: usize) -> SourceInput {
+    /// After which time a barrier overtakes. Rows that wait for the answers of a table are in no lane: then it never does.
+    pub(super) fn unaligned(&self) -> Option<Duration> {
+        let asks = (0..self.fragments.len()).any(|at| self.asked(at).is_some());
+        self.options.unaligned().filter(|_| !asks)
+    }
+
+    /// The number of the first epoch that this run may complete.
+    fn first_epoch(&self) -> u64 {
+        let from = self.options.checkpoints.as_ref().and_then(|checkpoints| checkpoints.from.as_ref());
+        from.map_or(1, |loaded| loaded.next_epoch)
+    }
+
+    /// Every task in front of which a barrier had overtaken rows must be there to read them.
+    fn check_in_flight(&self) -> Result<()> {
+        let tasks = |fragment: &str| {
+            let at = (0..self.fragments.len()).find(|&at| self.fragment_name(at) == fragment);
+            at.map_or(0, |at| self.fragments[at].parallelism)
+        };
+        let places = self.restored.iter().flat_map(Restored::in_flight_places);
+        match places
+            .into_iter()
+            .all(|(fragment, task)| task.parse().is_ok_and(|task: usize| task < tasks(fragment)))
+        {
+            true => Ok(()),
+            false => Err(not_here()),
+        }
+    }
+
+    fn source_input(&self, at: usize, task: usize, letters: Arc<TaskLetters>) -> SourceInput {
         let fragment = &self.fragments[at];
         let part = self.sources[at].as_ref().expect("the source was opened");
         let decoder = match &self.plan.nodes[fragment.root].operator {
@@ -184,7 +224,7 @@ impl<'a> Builder<'a> {
                 Arc::new(source.clone()),
                 self.options.zone,
                 self.options.bad_records,
-                self.dead_letters.clone(),
+                letters,
             )),
             _ => None,
         };

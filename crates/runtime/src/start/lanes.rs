@@ -2,11 +2,13 @@
 
 use super::builder::{Builder, SourcePart};
 use crate::exchange::{KeyRouter, Router, Sender};
-use crate::fragment::relays;
+use crate::fragment::{Edge, relays};
 use crate::lane::Lane;
 use crate::receiver::{GroupOrder, Receiver};
 use std::sync::Arc;
 use tidemill_plan::Exchange;
+use tidemill_types::Result;
+use tidemill_types::key::hash;
 
 /// A lane holds at least so much, however many lanes share a task's budget.
 const LANE_BYTES_MIN: usize = 16 << 10;
@@ -43,7 +45,7 @@ impl Builder<'_> {
     }
 
     /// Merges the lanes to this task, a group for each port and sending fragment.
-    pub(super) fn receiver(&self, at: usize, task: usize) -> Receiver {
+    pub(super) fn receiver(&self, at: usize, task: usize) -> Result<Receiver> {
         let mut receiver = Receiver::new(self.fragment_name(at));
         for (from, fragment) in self.fragments.iter().enumerate() {
             for (edge, lanes) in
@@ -63,13 +65,24 @@ impl Builder<'_> {
                 };
                 let (root, source) = (self.fragment_name(at), self.fragment_name(from));
                 let name = format!("{root}/{}/{source}", edge.port);
-                receiver.add_group(name, &source, edge.port, order, lanes.collect());
+                let layout = self.layout(edge);
+                receiver.add_group(name, (&source, layout), edge.port, order, lanes.collect());
             }
         }
         if let Some(restored) = &self.restored {
-            receiver.restore(restored.watermarks());
+            receiver.restore(restored.of_task(&self.fragment_name(at), task))?;
         }
-        receiver
+        Ok(receiver)
+    }
+
+    /// Tells whether rows of an edge look as they did before.
+    fn layout(&self, edge: &Edge) -> u64 {
+        let schema = match &self.phases[edge.to] {
+            Some(phase) => &phase.schema,
+            None => &self.plan.nodes[edge.from].schema,
+        };
+        let columns = schema.fields.iter().map(|field| format!("{} {}", field.name, field.data_type));
+        hash(format!("{:?} {:?}", edge.exchange, columns.collect::<Vec<_>>()).as_bytes())
     }
 
     /// The source whose tags the pieces of a fragment have: its own, or that of the fragment that relays to it.

@@ -4,6 +4,7 @@
 
 use super::builder::Builder;
 use super::open::open_lookup;
+use crate::dead_letter::{EVERY_RUN, TaskLetters};
 use crate::decode::SourceDecoder;
 use crate::lookup_edge::{Asker, LookupCounters, LookupDesk};
 use crate::lookup_stage::{Feed, LookupStage, StageLimits};
@@ -66,7 +67,7 @@ impl Builder<'_> {
         };
         let feed = match self.relayed_lane(at, task) {
             Some(lane) => Feed::Relayed(lane),
-            None => Feed::Merged(self.receiver(at, task)),
+            None => Feed::Merged(self.receiver(at, task)?),
         };
         let desk = Arc::new(LookupDesk::new(signal.clone()));
         let counters = self.lookup_counters(plan);
@@ -78,7 +79,7 @@ impl Builder<'_> {
             Arc::new(plan.table.clone()),
             self.options.zone,
             self.options.bad_records,
-            self.dead_letters.clone(),
+            Arc::new(TaskLetters::new(self.dead_letters.clone(), EVERY_RUN)),
         );
         Ok(LookupStage::new(join, feed, limits, desk, decoder, counters))
     }

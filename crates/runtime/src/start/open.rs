@@ -6,7 +6,7 @@ use crate::metrics::SourceCounters;
 use crate::options::JobOptions;
 use crate::signal::TaskSignal;
 use crate::sink::{SinkHead, SinkOut};
-use crate::sink_edge::{PacketQueue, SinkCheckpoints, Writer};
+use crate::sink_edge::{PacketLimits, PacketQueue, SinkCheckpoints, Writer};
 use crate::source_edge::ReaderCheckpoints;
 use crate::source_queue::{Payload, SourceQueue};
 use std::path::Path;
@@ -19,6 +19,10 @@ use tidemill_types::{Chunk, Error, Options, Result, Schema, SystemDisk};
 
 /// How long a split of a source that does not end may be silent unless told otherwise.
 const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// How many bytes wait in front of a sink at most where checkpoints may be unaligned.
+const PACKET_BYTES_UNALIGNED: usize = 128 << 10;
+/// How many packets do.
+const PACKETS_UNALIGNED: usize = 16;
 
 impl Builder<'_> {
     pub(super) fn open_source(&mut self, at: usize) -> Result<Option<SourcePart>> {
@@ -28,6 +32,9 @@ impl Builder<'_> {
         }
         let queue = SourceQueue::new(self.options.queue_bytes_max, self.signals[at].clone());
         let queue = Arc::new(queue.within(self.options.memory.clone()));
+        if let Some(restored) = &self.restored {
+            queue.start_at(restored.sequence(&self.fragment_name(at)));
+        }
         let counters = Arc::new(SourceCounters::default());
         let (open, idle_timeout) = match &self.plan.nodes[fragment.root].operator {
             Operator::Source(source) => {
@@ -39,7 +46,7 @@ impl Builder<'_> {
             Operator::Values { columns, rows } => {
                 // Rows of the text itself stand before every barrier.
                 if self.restored.is_none() {
-                    queue.push(0, Payload::Rows(Chunk::new(columns.clone(), *rows)));
+                    queue.push(0, Payload::Rows(Chunk::new(columns.clone(), *rows)), None);
                 }
                 queue.end(true);
                 (None, None)
@@ -48,11 +55,12 @@ impl Builder<'_> {
         };
         let per_split = open.as_ref().is_some_and(|open| open.watermark_per_split);
         let name = self.fragment_name(at);
+        let overtakable = self.unaligned().is_some();
         let board = self.board.as_mut().filter(|_| open.is_some());
         let checkpoints = board.map(|board| {
             let (reporter, orders) = board.add_reader(name.clone());
             let restored = self.restored.as_ref().and_then(|restored| restored.sources.get(&name).cloned());
-            ReaderCheckpoints { reporter, orders, restored }
+            ReaderCheckpoints { reporter, orders, restored, overtakable, barrier: None }
         });
         Ok(Some(SourcePart { queue, open, per_split, idle_timeout, counters, checkpoints }))
     }
@@ -127,11 +135,22 @@ impl Builder<'_> {
             state_dir: state_dir(self.options),
             disk: Arc::new(SystemDisk),
         })?;
-        let queue = Arc::new(PacketQueue::new(self.options.queue_bytes_max, signal.clone()));
+        let queue = Arc::new(PacketQueue::new(self.packet_limits(), signal.clone()));
         let checkpoints = self.sink_checkpoints(uid);
         let (sink, retry) = (opened.sink, self.options.retry);
-        self.sinks.push(Writer { sink, queue: queue.clone(), retry, checkpoints });
+        self.sinks.push(Writer { sink, queue: queue.clone(), retry, checkpoints, together: None });
         Ok(SinkOut::Packets { front: opened.front, queue })
+    }
+}
+
+impl Builder<'_> {
+    /// What waits in front of a sink. A barrier can't overtake it, so it is less where barriers shall not wait.
+    fn packet_limits(&self) -> PacketLimits {
+        let bytes = self.options.queue_bytes_max;
+        match self.unaligned() {
+            Some(_) => PacketLimits { bytes: bytes.min(PACKET_BYTES_UNALIGNED), packets: PACKETS_UNALIGNED },
+            None => PacketLimits { bytes, packets: usize::MAX },
+        }
     }
 }
 

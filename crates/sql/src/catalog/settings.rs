@@ -41,6 +41,17 @@ pub const SETTINGS: &[OptionSpec] = &[
         "how many checkpoints are kept [2]",
     ),
     OptionSpec::new(
+        "execution.checkpointing.unaligned.enabled",
+        OptionKind::Boolean,
+        "whether a checkpoint may overtake what is queued, and keep it [false]",
+    ),
+    OptionSpec::new(
+        "execution.checkpointing.aligned-checkpoint-timeout",
+        OptionKind::Duration,
+        "how long an unaligned checkpoint waits for what is queued before it overtakes",
+    )
+    .default("0 ms"),
+    OptionSpec::new(
         "restart-strategy.type",
         OptionKind::Choice(&["none", "fixed-delay", "exponential-delay", "failure-rate"]),
         "when a job is started again after a failure outside [exponential-delay with a state folder]",

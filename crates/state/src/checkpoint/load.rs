@@ -7,7 +7,7 @@ use super::decide;
 use super::failure::failed;
 use super::layout::{FileKind, parse_name};
 use super::store::Files;
-use super::{CheckpointStore, Manifest, SegmentRef};
+use super::{CheckpointStore, Manifest, SegmentRef, TableState};
 use crate::SnapshotRows;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -28,6 +28,8 @@ pub struct Loaded {
     pub manifest: Manifest,
     /// The rows by (operator, table).
     pub tables: BTreeMap<(String, String), LoadedTable>,
+    /// The rows that stood between tasks, by (fragment, task).
+    pub in_flight: BTreeMap<(String, String), LoadedTable>,
     /// Newer checkpoints that were damaged, with the reasons.
     pub skipped: Vec<(u64, String)>,
     /// The number of the next epoch.
@@ -55,6 +57,9 @@ pub(crate) struct Wanted {
     pub(crate) segment: SegmentRef,
 }
 
+/// Rows by operator and table.
+type Tables = BTreeMap<(String, String), LoadedTable>;
+
 /// A segment that was read: its rows, or what is wrong with it.
 pub(crate) type Checked = (Wanted, Result<SnapshotRows, String>);
 
@@ -66,9 +71,9 @@ impl CheckpointStore {
         let mut skipped = Vec::new();
         for &epoch in files.manifests.keys().rev() {
             match self.load_epoch(epoch, &files).await? {
-                Ok((manifest, tables)) => {
+                Ok((manifest, tables, in_flight)) => {
                     let next_epoch = next_epoch(&files);
-                    return Ok(Some(Loaded { manifest, tables, skipped, next_epoch }));
+                    return Ok(Some(Loaded { manifest, tables, in_flight, skipped, next_epoch }));
                 }
                 Err(reason) => skipped.push((epoch, reason)),
             }
@@ -86,13 +91,13 @@ impl CheckpointStore {
         &self,
         epoch: u64,
         files: &Files,
-    ) -> Result<Result<(Manifest, BTreeMap<(String, String), LoadedTable>), String>> {
+    ) -> Result<Result<(Manifest, Tables, Tables), String>> {
         let manifest = match self.read_manifest(epoch, files).await? {
             Ok((manifest, _)) => manifest,
             Err(reason) => return Ok(Err(reason)),
         };
         let mut rows: Vec<Vec<Option<SnapshotRows>>> =
-            manifest.tables.iter().map(|table| vec![None; table.segments.len()]).collect();
+            manifest.all_tables().map(|table| vec![None; table.segments.len()]).collect();
         let mut reads = std::pin::pin!(self.read_segments(&manifest));
         while let Some(checked) = reads.try_next().await? {
             for (wanted, result) in checked {
@@ -102,8 +107,9 @@ impl CheckpointStore {
                 }
             }
         }
-        let tables = tables_of(&manifest, rows);
-        Ok(Ok((manifest, tables)))
+        let in_flight = tables_of(&manifest.in_flight, rows.split_off(manifest.tables.len()));
+        let tables = tables_of(&manifest.tables, rows);
+        Ok(Ok((manifest, tables, in_flight)))
     }
 
     /// Reads all segments of a manifest and checks them, in any order.
@@ -111,7 +117,7 @@ impl CheckpointStore {
         &self,
         manifest: &Manifest,
     ) -> impl futures_util::Stream<Item = Result<Vec<Checked>>> + use<> {
-        let schemas: Vec<u64> = manifest.tables.iter().map(|table| table.schema).collect();
+        let schemas: Vec<u64> = manifest.all_tables().map(|table| table.schema).collect();
         let store = self.clone();
         let reads = stretches(manifest).into_iter().map(move |wanted| {
             let wanted_schemas = wanted.iter().map(|wanted| schemas[wanted.table]).collect();
@@ -151,7 +157,7 @@ fn next_epoch(files: &Files) -> u64 {
 /// The segments of a manifest by data file and place, cut into stretches for one read each.
 fn stretches(manifest: &Manifest) -> Vec<Vec<Wanted>> {
     let mut all: Vec<Wanted> = Vec::new();
-    for (table, state) in manifest.tables.iter().enumerate() {
+    for (table, state) in manifest.all_tables().enumerate() {
         let segments = state.segments.iter().cloned().enumerate();
         all.extend(segments.map(|(at, segment)| Wanted { table, at, segment }));
     }
@@ -192,12 +198,9 @@ fn check(segment: &SegmentRef, bytes: &Bytes, schema: u64) -> Result<SnapshotRow
 }
 
 /// The rows by table, without the sections that later ones replace.
-fn tables_of(
-    manifest: &Manifest,
-    rows: Vec<Vec<Option<SnapshotRows>>>,
-) -> BTreeMap<(String, String), LoadedTable> {
+fn tables_of(states: &[TableState], rows: Vec<Vec<Option<SnapshotRows>>>) -> Tables {
     let mut tables = BTreeMap::new();
-    for (state, rows) in manifest.tables.iter().zip(rows) {
+    for (state, rows) in states.iter().zip(rows) {
         let from = decide::counting_from(&state.segments);
         let mut table = LoadedTable { schema: state.schema, rows: Vec::new() };
         for (segment, rows) in state.segments.iter().zip(rows) {

@@ -40,6 +40,12 @@ pub struct Manifest {
     pub watermarks: BTreeMap<String, i64>,
     /// The tables of operators.
     pub tables: Vec<TableState>,
+    /// Rows that stood between tasks when the barrier overtook them: by receiving fragment and task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub in_flight: Vec<TableState>,
+    /// What it took to take it.
+    #[serde(default, skip_serializing_if = "CheckpointCost::is_unknown")]
+    pub cost: CheckpointCost,
     /// What each sink prepared, by its uid; it commits once the manifest is there.
     #[serde(with = "prepared")]
     pub sinks: BTreeMap<String, Vec<Vec<u8>>>,
@@ -47,6 +53,26 @@ pub struct Manifest {
     pub plan: serde_json::Value,
     /// The settings the job ran with that its results depend on.
     pub settings: BTreeMap<String, String>,
+}
+
+/// What a checkpoint took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CheckpointCost {
+    /// From the first barrier until everybody had reported, in milliseconds.
+    pub duration_ms: u64,
+    /// How long the task that waited longest had some inputs at the barrier and others not, in milliseconds.
+    pub alignment_ms: u64,
+    /// The bytes of state that were written.
+    pub state_bytes: u64,
+    /// The bytes of rows that the barrier overtook.
+    pub in_flight_bytes: u64,
+}
+
+impl CheckpointCost {
+    fn is_unknown(&self) -> bool {
+        *self == CheckpointCost::default()
+    }
 }
 
 /// How far a source had read.
@@ -105,7 +131,12 @@ impl Manifest {
 
     /// All segments that it names.
     pub fn segments(&self) -> impl Iterator<Item = &SegmentRef> {
-        self.tables.iter().flat_map(|table| &table.segments)
+        self.all_tables().flat_map(|table| &table.segments)
+    }
+
+    /// The tables of operators, and behind them the rows between tasks.
+    pub fn all_tables(&self) -> impl Iterator<Item = &TableState> {
+        self.tables.iter().chain(&self.in_flight)
     }
 }
 

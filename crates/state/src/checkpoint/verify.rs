@@ -73,8 +73,8 @@ impl CheckpointStore {
                 report.segments += 1;
                 report.bytes += wanted.segment.len;
                 if let Err(reason) = rows {
-                    let table = &manifest.tables[wanted.table];
-                    let table = Some((table.operator.clone(), table.table.clone()));
+                    let table = manifest.all_tables().nth(wanted.table);
+                    let table = table.map(|table| (table.operator.clone(), table.table.clone()));
                     report.damages.push(Damage { table, reason });
                 }
             }

@@ -233,6 +233,7 @@ impl Job {
                 )]),
                 plan: serde_json::json!({"operators": [{"uid": "operator", "tables": ["groups"]}]}),
                 settings: BTreeMap::from([("table.local-time-zone".to_owned(), "UTC".to_owned())]),
+                ..Manifest::default()
             })
             .await
     }
