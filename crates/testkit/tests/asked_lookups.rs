@@ -117,7 +117,9 @@ fn asked_tables_survive_kills() {
         let mut random = Random::new(seed);
         let case = case(seed, &mut random);
         let name = format!("asked-{seed}");
-        let plan = plan(&case.script, &name, seed, *random.pick(&[0, 30])).unwrap();
+        let moods =
+            tidemill_testkit::simulation::SinkMoods { seed, one_in: *random.pick(&[0, 30]), slow_ms: 0 };
+        let plan = plan(&case.script, &name, moods).unwrap();
         let lives = live(&plan, &mut random)
             .unwrap_or_else(|error| panic!("TIDEMILL_SEED={seed}: {error}\n{}", case.script));
         let wrong = differences(&ledger::visible(&name), &case.expected);
