@@ -10,6 +10,7 @@
 mod budget;
 mod file;
 mod later;
+mod process;
 mod queue;
 mod runs;
 mod share;

@@ -1,10 +1,11 @@
 //! How much memory may be taken: by the tables that share a budget, or by the whole process.
 //!
 //! The budget of a process is kept by measuring: whoever watches tells now and then what the process takes, and what the
-//! tables do not take themselves (queues, buffers, chunks on their way, what the allocator holds back) is taken off their
-//! share. While the process takes too much its sources are to be slow; if it does for long, it is refused.
+//! tables do not take themselves (queues, buffers, chunks on their way) is taken off their share. While the process takes
+//! too much its sources are to be slow, as long as that helps; if it is far too much for long, it is refused.
 //! Invariant: nothing here measures or waits; that is done by those who run the job.
 
+use super::process::{Estimate, Throttle};
 use super::share::Taken;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -13,8 +14,6 @@ use tidemill_types::Error;
 
 /// The part of a process's budget that nobody plans with, as a divisor.
 const SLACK: usize = 16;
-/// How fast the estimate of what is not state falls, as a divisor for each measurement.
-const FORGET: usize = 32;
 /// After so many measurements far above the budget, one after another, the run is refused.
 const REFUSE_AFTER: usize = 600;
 /// How far that is, as a divisor of the budget and at least: nearer to it sources are slow, but the run goes on.
@@ -47,8 +46,7 @@ struct Shared {
 #[derive(Debug)]
 struct Process {
     limit: usize,
-    /// What it takes beside the tables.
-    other: AtomicUsize,
+    measured: Mutex<(Estimate, Throttle)>,
     throttled: AtomicBool,
     /// How many measurements were above the limit, one after another.
     above: AtomicUsize,
@@ -85,7 +83,7 @@ impl MemoryBudget {
     pub fn of_process(limit: usize, taken: usize, folder: &Path) -> Self {
         let process = Process {
             limit,
-            other: AtomicUsize::new(taken),
+            measured: Mutex::new((Estimate::new(taken), Throttle::default())),
             throttled: AtomicBool::new(false),
             above: AtomicUsize::new(0),
             refused: OnceLock::new(),
@@ -143,17 +141,17 @@ impl MemoryBudget {
     pub fn note_process(&self, taken: usize) -> Pressure {
         let Some(process) = &self.shared.process else { return Pressure::None };
         let used = self.used();
-        let (now, known) = (taken.saturating_sub(used), process.other.load(Ordering::Relaxed));
-        let other = if now > known { now } else { known - (known - now) / FORGET };
-        process.other.store(other, Ordering::Relaxed);
         let planned = process.limit - process.limit / SLACK;
+        let (other, (high, slow)) = {
+            let mut measured = process.measured.lock().unwrap_or_else(PoisonError::into_inner);
+            (measured.0.note(taken, used, planned), measured.1.note(taken, process.limit, planned))
+        };
         let limit = planned.saturating_sub(other).max(process.limit / SLACK);
         self.shared.limit.store(limit, Ordering::Relaxed);
         if used > limit {
             self.shared.round.fetch_add(1, Ordering::Relaxed);
         }
-        let high = taken > process.limit || (process.throttled.load(Ordering::Relaxed) && taken > planned);
-        process.throttled.store(high, Ordering::Relaxed);
+        process.throttled.store(slow, Ordering::Relaxed);
         match taken > process.limit + (process.limit / FAR_SHARE).max(FAR_BYTES_MIN) {
             false => process.above.store(0, Ordering::Relaxed),
             true => {
