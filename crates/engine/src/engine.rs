@@ -304,7 +304,11 @@ fn endless_state(script: &Script, index: usize, job: &Job) -> Vec<String> {
     job.plan
         .nodes
         .iter()
-        .filter(|node| node.operator.state().ends_with("for ever"))
+        .filter(|node| match &node.operator {
+            // One of its sides may let go of its rows.
+            Operator::Join(join) => join.state().contains("for ever"),
+            other => other.state().ends_with("for ever"),
+        })
         .map(|node| {
             format!(
                 "the job on line {line} keeps state for ever in {} ({}); bound it with SET 'table.exec.state.ttl' = '1 d' or aggregate in windows",
