@@ -24,6 +24,7 @@ mod stdout;
 mod tail;
 mod whole;
 
+use crate::carried::{self, Carrier};
 use options::*;
 use path::Location;
 pub(crate) use stdout::StandardOutput;
@@ -72,6 +73,7 @@ fn bounded(options: &Options) -> bool {
 }
 
 fn check(request: &TableRequest<'_>) -> Result<()> {
+    carried::check(request, "filesystem", Carrier::Files)?;
     let location = location(request)?;
     source::pattern(request.options)?;
     rolling::Rolling::from(request.options)?;

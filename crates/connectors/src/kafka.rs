@@ -9,6 +9,7 @@ mod options;
 mod sink;
 mod source;
 
+use crate::carried::{self, Carrier};
 use crate::notice::notice;
 use options::{BOUNDED_MODE, KAFKA, UPSERT_KAFKA};
 use sink::KafkaSink;
@@ -92,6 +93,8 @@ fn bounded(options: &Options) -> bool {
 
 /// Checks what both directions need: columns of key and value, topics, properties.
 fn check(request: &TableRequest<'_>, upserts: bool) -> Result<()> {
+    let connector = if upserts { "upsert-kafka" } else { "kafka" };
+    carried::check(request, connector, Carrier::Records)?;
     RecordFields::of(request.options, request.schema, request.primary_key)?;
     let is_sink = request.wanted.is_empty() && !request.schema.fields.is_empty();
     match is_sink {

@@ -4,6 +4,7 @@
 //! metrics and checkpoint control flow are the runtime's.
 
 mod blackhole;
+mod carried;
 mod columns;
 mod datagen;
 mod filesystem;

@@ -9,6 +9,7 @@ mod connect;
 mod lines;
 mod listen;
 
+use crate::carried::{self, Carrier};
 use crate::ingest_log::{self, Inflow};
 use tidemill_connector::{Connector, Fetched, Lookups, OpenSource, Positions, Source, TableRequest};
 use tidemill_types::{Error, OptionKind, OptionSpec, Options, Result};
@@ -108,6 +109,7 @@ struct Config {
 
 impl Config {
     fn of(request: &TableRequest<'_>) -> Result<Self> {
+        carried::check(request, "socket", Carrier::Lines)?;
         let options = request.options;
         Ok(Config {
             table: request.table.to_string(),

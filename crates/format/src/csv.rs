@@ -17,6 +17,7 @@ pub const FORMAT: Format = Format {
     summary: "One line of separated fields a record, in the order of the columns; no header.",
     options: options::OPTIONS,
     changelog: false,
+    binary: false,
     metadata: &[],
     decoder: Some(decoder::open),
     encoder: Some(encoder::open),

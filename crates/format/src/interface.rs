@@ -153,6 +153,8 @@ pub struct Format {
     pub options: &'static [OptionSpec],
     /// Whether rows read and written may be changes other than `+I`.
     pub changelog: bool,
+    /// Whether a record may hold any byte, so that line ends don't tell records apart.
+    pub binary: bool,
     /// Metadata keys that reading offers, with their types.
     pub metadata: &'static [MetadataKey],
     /// How a reader is opened; `None` if it can only be written. Also called to check options and types.

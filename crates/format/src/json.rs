@@ -28,6 +28,7 @@ pub const FORMAT: Format = Format {
     summary: "One JSON object a record; a JSON array gives a row for each of its objects.",
     options: options::JSON_OPTIONS,
     changelog: false,
+    binary: false,
     metadata: &[],
     decoder: Some(open_decoder),
     encoder: Some(open_encoder),

@@ -78,6 +78,7 @@ pub const FORMAT: Format = Format {
         OTHERS,
     ],
     changelog: false,
+    binary: true,
     metadata: &[],
     decoder: Some(check_decoder),
     encoder: Some(check_encoder),

@@ -55,6 +55,7 @@ pub const FORMAT: Format = Format {
     summary: "Protocol Buffers: one message a record.",
     options: &[MESSAGE, IGNORE_ERRORS, READ_DEFAULTS, NULL_TEXT, DESCRIPTOR_FILE, SCHEMA_FILE],
     changelog: false,
+    binary: true,
     metadata: &[],
     decoder: Some(decoder::open),
     encoder: Some(encoder::open),

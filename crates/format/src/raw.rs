@@ -28,6 +28,7 @@ pub const FORMAT: Format = Format {
     summary: "The record is the value of the only column: text, bytes or a number in binary form.",
     options: &[CHARSET, ENDIANNESS],
     changelog: false,
+    binary: false,
     metadata: &[],
     decoder: Some(open_decoder),
     encoder: Some(open_encoder),

@@ -8,10 +8,22 @@ mod harness;
 use binary::{records, try_write, write, write_chunk};
 use harness::{Table, array, int, map, row, text};
 use proptest::prelude::*;
+use std::sync::LazyLock;
 use tidemill_types::{DataType, TypeKind};
 
-const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/proto/types.proto");
-const DESCRIPTOR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/proto/types.desc");
+/// The definitions, in a folder of this process: the working copy may change while tests run.
+static DEFINITIONS: LazyLock<[String; 2]> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().expect("a folder for definitions").keep();
+    let files: [(&str, &[u8]); 3] = [
+        ("types.proto", include_bytes!("fixtures/proto/types.proto")),
+        ("types.desc", include_bytes!("fixtures/proto/types.desc")),
+        ("old.proto", include_bytes!("fixtures/proto/old.proto")),
+    ];
+    files
+        .iter()
+        .for_each(|(name, bytes)| std::fs::write(folder.join(name), bytes).expect("it can be written"));
+    ["types.proto", "types.desc"].map(|name| folder.join(name).display().to_string())
+});
 const RECORDS: &str = include_str!("fixtures/proto/records.json");
 
 fn record(name: &str) -> Vec<u8> {
@@ -66,7 +78,9 @@ fn types() -> Vec<(&'static str, DataType)> {
 }
 
 fn table<'a>(message: &'a str, columns: &[(&str, DataType)]) -> Table<'a> {
-    Table::new("protobuf", columns).option("message-class-name", message).option("schema-file", SCHEMA)
+    Table::new("protobuf", columns)
+        .option("message-class-name", message)
+        .option("schema-file", &DEFINITIONS[0])
 }
 
 const FULL: &str = r#"{"whole":null,"b":true,"i32":-1,"s32":-2,"u32":-1,"f32":7,"sf32":-7,"i64":-9223372036854775808,"s64":-3,"u64":-1,"f64":8,"sf64":-8,"fl":1.5,"db":-0.25,"str":"héllo, longer than twelve","bin":"AP8=","color":"RED","number":-2,"inner":{"x":5,"y":"in"},"packed":[1,-1,300],"texts":["a","","longer than twelve bytes"],"inners":[{"x":1,"y":""},{"x":0,"y":""},{"x":0,"y":"z"}],"map":{"k":9},"by_number":{"-4":{"x":4,"y":""}},"maybe":0,"code":77,"at":{"seconds":1700000000,"nanos":5},"wrapped":{"value":6},"old":{"id":3,"note":null,"count":null,"loose":[1,2]},"colors":["BLUE","NONE"]}"#;
@@ -79,7 +93,7 @@ fn messages_of_others_are_read() {
     assert_eq!(read.rows, [format!("+I {FULL}")]);
     let by_descriptor = Table::new("protobuf", &types())
         .option("message-class-name", "com.example.proto.Types")
-        .option("descriptor-file", DESCRIPTOR);
+        .option("descriptor-file", &DEFINITIONS[1]);
     assert_eq!(by_descriptor.read_blobs(&[records(&[record("full")])]).unwrap(), read);
 }
 

@@ -152,6 +152,53 @@ fn refusals_name_the_cause_and_a_way_out() {
 }
 
 #[test]
+fn formats_that_a_connector_can_not_carry_are_refused_both_ways() {
+    let kafka = "'connector' = 'kafka', 'topic' = 'x', 'properties.bootstrap.servers' = 'localhost:1'";
+    let keyed = format!("{kafka}, 'value.format' = 'json', 'key.fields' = 'k'");
+    let socket = "'connector' = 'socket', 'port' = '1'";
+    let files = "'connector' = 'filesystem', 'path' = 'x'";
+    let any_bytes = "whose records may hold the end of a line";
+    let cases = [
+        (
+            kafka,
+            "'format' = 'parquet'",
+            "which has files and no records | use it with the connector 'filesystem'",
+        ),
+        (&keyed, "'key.format' = 'parquet'", "the connector 'kafka' can't carry the format 'parquet'"),
+        (socket, "'format' = 'parquet'", "which has files and no records"),
+        (socket, "'format' = 'avro'", any_bytes),
+        (socket, "'format' = 'protobuf', 'protobuf.message-class-name' = 'M'", any_bytes),
+        (files, "'format' = 'protobuf', 'protobuf.message-class-name' = 'M'", any_bytes),
+        (
+            files,
+            "'format' = 'avro-confluent', 'avro-confluent.url' = 'http://localhost:1'",
+            "whose records may hold the end of a line | write files as 'avro' or 'parquet'",
+        ),
+        (
+            kafka,
+            "'format' = 'json', 'json.ignore-parse-error' = 'true'",
+            "did you mean 'ignore-parse-errors'",
+        ),
+        (
+            &keyed,
+            "'key.format' = 'csv', 'key.csv.delimiter' = ';'",
+            "format 'csv' of table 'u' has no option 'delimiter'",
+        ),
+    ];
+    for (connector, format, wanted) in cases {
+        let table = format!("CREATE TABLE u (k STRING, n BIGINT) WITH ({connector}, {format});");
+        let mut texts = vec![format!("{table} SELECT * FROM u;")];
+        if connector != socket {
+            texts.push(format!("{table} INSERT INTO u SELECT k, v FROM t;"));
+        }
+        for text in texts {
+            let given = refusal(&text);
+            assert!(given.contains(wanted), "{text}\n  wanted: {wanted}\n  given:  {given}");
+        }
+    }
+}
+
+#[test]
 fn only_needed_columns_are_read() {
     let text = plan("SELECT k FROM t WHERE v > 3;");
     let source = text.lines().find(|line| line.contains("source-")).expect("a plan has a source");

@@ -1,6 +1,9 @@
 //! The file sink, held to the suite: on the machine's disk, where a process dies, and on a simulated one, where the
-//! power goes and the disk is full at times.
+//! power goes and the disk is full at times; with lines, and with formats whose files are wholes.
 #![allow(clippy::unwrap_used)] // the lint knows only functions marked as tests, not what they share
+
+#[path = "support/whole_file.rs"]
+mod whole_file;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +16,8 @@ use tidemill_testkit::random::Random;
 use tidemill_testkit::simulated_disk::SimulatedDisk;
 use tidemill_testkit::sink_suite::{SinkBench, assert_keeps_promise};
 use tidemill_testkit::table::TestTable;
+use tidemill_types::arrow::cast::AsArray;
+use tidemill_types::arrow::types::Int64Type;
 use tidemill_types::arrow::{Int64Array, StringViewArray};
 use tidemill_types::{Chunk, DataType, Disk, Field, Schema, TypeKind};
 
@@ -33,7 +38,7 @@ impl Folder {
         let mut table = TestTable::new("filesystem", Schema::new(columns), options);
         let root = root.join("out");
         table.options.0.insert("path".into(), root.display().to_string());
-        table.options.0.insert("format".into(), "csv".into());
+        table.options.0.entry("format".into()).or_insert("csv".into());
         table.state_dir = Some(root.with_file_name("state"));
         if let Some(disk) = &simulated {
             table.disk = Arc::new(disk.clone());
@@ -44,6 +49,20 @@ impl Folder {
     fn partitioned(mut self) -> Self {
         self.table.partition_by = vec!["k".into()];
         self
+    }
+
+    /// The numbers of the rows in a file that readers see, which is never torn.
+    fn ids(&self, path: &str, bytes: Vec<u8>) -> Vec<u64> {
+        let format = self.table.options.get("format").unwrap();
+        if format != "csv" {
+            let rows = whole_file::read(format, &stored(&self.table), &[0], bytes);
+            let rows = rows.unwrap_or_else(|error| panic!("{path} is torn: {error}"));
+            let ids = rows.iter().flat_map(|rows| rows.columns[0].as_primitive::<Int64Type>().values());
+            return ids.map(|id| *id as u64).collect();
+        }
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.ends_with('\n'), "{path} ends in the middle of a line");
+        text.lines().map(|line| line.split(',').next().unwrap().parse::<u64>().unwrap()).collect()
     }
 
     /// The files with their paths under the table's folder.
@@ -62,6 +81,12 @@ impl Folder {
         let is_hidden = |path: &String| path.rsplit('/').next().is_some_and(|name| name.starts_with('.'));
         self.files().into_keys().filter(is_hidden).collect()
     }
+}
+
+/// The columns that files hold.
+fn stored(table: &TestTable) -> Schema {
+    let fields = table.schema.fields.iter();
+    Schema::new(fields.filter(|field| !table.partition_by.contains(&field.name)).cloned().collect())
 }
 
 fn walk(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -99,9 +124,7 @@ impl SinkBench for Folder {
         for (path, bytes) in self.files() {
             let name = path.rsplit('/').next().unwrap();
             if !name.starts_with(['.', '_']) {
-                let text = String::from_utf8(bytes).unwrap();
-                assert!(text.ends_with('\n'), "{path} ends in the middle of a line");
-                ids.extend(text.lines().map(|line| line.split(',').next().unwrap().parse::<u64>().unwrap()));
+                ids.extend(self.ids(&path, bytes));
             }
         }
         ids
@@ -157,6 +180,93 @@ async fn each_row_is_visible_once_when_the_power_goes() {
         assert_eq!(folder.hidden(), [""; 0], "seed {seed}: nothing unfinished is left");
     }
     assert!(deaths > 200, "only {deaths} deaths prove little");
+}
+
+/// Formats whose files are wholes, with what makes their parts end.
+const WHOLES: &[&[(&str, &str)]] = &[
+    &[("format", "parquet")],
+    &[("format", "avro")],
+    &[("format", "parquet"), ("sink.rolling-policy.file-size", "2kb"), ("parquet.block.size", "500b")],
+    &[("format", "avro"), ("sink.rolling-policy.file-size", "300b"), ("avro.codec", "deflate")],
+    &[
+        ("format", "parquet"),
+        ("sink.rolling-policy.rollover-interval", "1 ms"),
+        ("sink.rolling-policy.check-interval", "1 ms"),
+    ],
+    &[
+        ("format", "avro"),
+        ("sink.rolling-policy.rollover-interval", "1 ms"),
+        ("sink.rolling-policy.check-interval", "1 ms"),
+    ],
+];
+
+#[tokio::test]
+async fn whole_files_hold_each_row_once_when_the_process_dies() {
+    let mut deaths = 0;
+    for (seed, options) in (200..).zip(WHOLES) {
+        let root = tempfile::tempdir().unwrap();
+        let mut folder = Folder::new(root.path(), None, options).partitioned();
+        deaths += assert_keeps_promise(&mut folder, seed, ROWS / 6).await;
+        assert_eq!(folder.hidden(), [""; 0], "{options:?}: nothing unfinished is left");
+    }
+    assert!(deaths > 10, "only {deaths} deaths prove little");
+}
+
+#[tokio::test]
+async fn whole_files_hold_each_row_once_when_the_power_goes() {
+    let mut deaths = 0;
+    for seed in 0..36 {
+        let options = WHOLES[seed as usize % WHOLES.len()];
+        let mut folder = Folder::new(Path::new("/data"), Some(SimulatedDisk::new(seed)), options);
+        if seed / 6 % 2 == 0 {
+            folder = folder.partitioned();
+        }
+        deaths += assert_keeps_promise(&mut folder, seed, ROWS / 3).await;
+        assert_eq!(folder.hidden(), [""; 0], "seed {seed}: nothing unfinished is left");
+    }
+    assert!(deaths > 100, "only {deaths} deaths prove little");
+}
+
+#[tokio::test]
+async fn a_whole_part_is_finished_at_each_checkpoint() {
+    for format in ["parquet", "avro"] {
+        let disk = SimulatedDisk::new(7);
+        let mut folder = Folder::new(Path::new("/data"), Some(disk), &[("format", format)]);
+        let mut sinks = folder.open(0, 1);
+        for epoch in 1..=3 {
+            let rows = folder.rows((epoch - 1) * 50..epoch * 50);
+            write(&mut sinks[0], &rows).await;
+            commit(&mut sinks[0], epoch).await;
+            assert_eq!(folder.visible().await.len() as u64, epoch * 50, "{format}");
+            let visible = folder.files().into_keys().filter(|path| !path.starts_with('.'));
+            assert_eq!(visible.count() as u64, epoch, "{format}: a part for each checkpoint");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_whole_part_that_was_ended_before_the_disk_was_full_takes_no_further_rows() {
+    for (seed, format) in [(1, "parquet"), (2, "avro")] {
+        let disk = SimulatedDisk::new(seed);
+        let options = [("format", format), ("sink.rolling-policy.file-size", "20kb")];
+        let mut folder = Folder::new(Path::new("/data"), Some(disk.clone()), &options);
+        let mut sinks = folder.open(0, 1);
+        // In memory they fill a part, in the file they are far smaller.
+        let keys = StringViewArray::from_iter_values((0..400).map(|_| "k".repeat(100)));
+        let rows = Chunk::new(vec![folder.rows(0..400).columns[0].clone(), Arc::new(keys)], 400);
+        write(&mut sinks[0], &rows).await;
+        sinks[0].sink.flush().await.unwrap();
+        write(&mut sinks[0], &folder.rows(400..500)).await;
+        disk.set_room(Some(10));
+        let error = sinks[0].sink.flush().await.unwrap_err();
+        assert!(matches!(error, tidemill_types::Error::External { retryable: true, .. }), "{error}");
+        disk.set_room(None);
+        sinks[0].sink.flush().await.unwrap();
+        commit(&mut sinks[0], 1).await;
+        let mut visible = folder.visible().await;
+        visible.sort_unstable();
+        assert_eq!(visible, (0..500).collect::<Vec<_>>(), "{format}");
+    }
 }
 
 #[tokio::test]

@@ -4,13 +4,17 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
-use tidemill_connector::{Fetched, Positions, Source};
+use tidemill_connector::{Fetched, OpenSink, Positions, Source};
 use tidemill_connectors::connectors;
 use tidemill_testkit::random::Random;
 use tidemill_testkit::source_suite::assert_replays;
 use tidemill_testkit::table::TestTable;
-use tidemill_types::{DataType, Field, Result, RowField, Schema, TypeKind};
+use tidemill_types::arrow::cast::AsArray;
+use tidemill_types::arrow::types::Int64Type;
+use tidemill_types::arrow::{Int64Array, StringViewArray};
+use tidemill_types::{Chunk, DataType, Field, Result, RowField, Schema, TypeKind};
 
 fn column(name: &str, kind: TypeKind) -> Field {
     Field::new(name, kind.nullable())
@@ -145,6 +149,97 @@ async fn files_go_on_where_they_were() {
     }
     let table = file_table(folder.path(), &[]);
     assert_replays(|| table.source(&connectors()).unwrap(), 4, 12).await;
+}
+
+/// Fills a folder with whole files, by the sink: one for each of these numbers of rows.
+async fn write_wholes(table: &TestTable, sizes: &[usize]) {
+    let mut first = 0;
+    for (at, size) in sizes.iter().enumerate() {
+        let table = TestTable { run_id: format!("run{at}"), ..table.clone() };
+        let OpenSink { mut front, mut sink, .. } = table.sink(&connectors()).unwrap();
+        let ids = Int64Array::from_iter_values(first..first + *size as i64);
+        let texts = (0..*size).map(|row| (row % 5 != 0).then(|| format!("text {} of some length", row % 99)));
+        let rows = Chunk::new(vec![Arc::new(ids), Arc::new(StringViewArray::from_iter(texts))], *size);
+        first += *size as i64;
+        let mut packets = Vec::new();
+        front.encode(&rows, &mut packets).unwrap();
+        for packet in packets {
+            sink.write(packet).await.unwrap();
+        }
+        sink.finish().await.unwrap();
+    }
+}
+
+fn whole_table(path: &Path, options: &[(&str, &str)]) -> TestTable {
+    let schema = Schema::new(vec![column("id", TypeKind::BigInt), column("line", text())]);
+    let mut table = TestTable::new("filesystem", schema, options);
+    table.options.0.insert("path".into(), path.display().to_string());
+    table
+}
+
+#[tokio::test]
+async fn whole_files_go_on_where_they_were() {
+    let small_groups = [("format", "parquet"), ("parquet.block.size", "40kb")];
+    for options in [&[("format", "parquet")][..], &small_groups, &[("format", "avro")]] {
+        let folder = tempfile::tempdir().unwrap();
+        let table = whole_table(folder.path(), options);
+        write_wholes(&table, &[1, 30_000, 7, 9_000, 2_048]).await;
+        assert_replays(|| table.source(&connectors()).unwrap(), 6, 12).await;
+    }
+}
+
+#[tokio::test]
+async fn a_whole_file_that_is_not_what_it_was_is_refused() {
+    for format in ["parquet", "avro"] {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let table = whole_table(folder.path(), &[("format", format)]);
+        write_wholes(&table, &[20_000]).await;
+        write_wholes(&whole_table(other.path(), &[("format", format)]), &[20_001]).await;
+        let file = |folder: &Path| fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+        let mut source = table.source(&connectors()).unwrap().source;
+        assert!(matches!(source.next().await.unwrap(), Fetched::Rows(_)));
+        let positions = source.positions();
+        drop(source);
+        assert!(matches!(resumed(&table, &positions).await.next().await.unwrap(), Fetched::Rows(_)));
+        fs::copy(file(other.path()), file(folder.path())).unwrap();
+        let error = resumed(&table, &positions).await.next().await.unwrap_err();
+        assert!(error.hint().is_some() && error.to_string().contains("can't go on"), "{format}: {error}");
+    }
+}
+
+/// The rows that come until a watched folder is silent for a moment.
+async fn read_until_silent(source: &mut dyn Source) -> Vec<i64> {
+    let mut ids = Vec::new();
+    loop {
+        let silence = Duration::from_secs(if ids.is_empty() { 20 } else { 1 });
+        match tokio::time::timeout(silence, source.next()).await {
+            Ok(Ok(Fetched::Rows(rows))) => {
+                ids.extend_from_slice(rows.columns[0].as_primitive::<Int64Type>().values());
+            }
+            Ok(other) => panic!("rows were expected, not {other:?}"),
+            Err(_) => return ids,
+        }
+    }
+}
+
+#[tokio::test]
+async fn whole_files_that_come_later_are_read_once() {
+    let monitored = ("source.monitor-interval", "5 ms");
+    for format in ["parquet", "avro"] {
+        let folder = tempfile::tempdir().unwrap();
+        let table = whole_table(folder.path(), &[("format", format), monitored]);
+        write_wholes(&table, &[10, 5_000]).await;
+        let mut source = table.source(&connectors()).unwrap().source;
+        assert!(read_until_silent(source.as_mut()).await.into_iter().eq(0..5_010), "{format}");
+        let positions = source.positions();
+        drop(source);
+        // Those of the first two are there already, so their names are passed over.
+        write_wholes(&table, &[3, 4]).await;
+        let mut source = resumed(&table, &positions).await;
+        let mut ids = read_until_silent(source.as_mut()).await;
+        ids.sort_unstable();
+        assert!(ids.into_iter().eq(0..7), "{format}: new files are read, known ones are not");
+    }
 }
 
 async fn next_text(source: &mut dyn Source) -> String {

@@ -132,7 +132,8 @@ impl Parts {
 
     /// Gives rows to the part of a partition. What may fail comes first, so that rows are taken once.
     pub(super) fn append_rows(&mut self, partition: &str, rows: &Chunk) -> Result<bool> {
-        if self.growing.get(partition).is_some_and(|part| self.rolling.is_full(part.size())) {
+        let is_over = |part: &Part| part.is_ended() || self.rolling.is_full(part.size());
+        if self.growing.get(partition).is_some_and(is_over) {
             self.seal(partition)?;
         }
         let sizes = self.growing.iter().map(|(partition, part)| (part.waiting_bytes(), partition));
@@ -408,6 +409,11 @@ impl Parts {
 impl Part {
     fn waiting_bytes(&self) -> usize {
         self.rows.as_ref().map_or(0, PartRows::waiting_bytes)
+    }
+
+    /// Whether it is a whole file with its end, which is not sealed yet because the disk was full.
+    fn is_ended(&self) -> bool {
+        self.rows.as_ref().is_some_and(PartRows::is_ended)
     }
 
     /// How large it will be about.

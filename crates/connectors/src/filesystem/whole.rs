@@ -195,6 +195,11 @@ impl PartRows {
         }
     }
 
+    /// Whether nothing more can come.
+    pub(super) fn is_ended(&self) -> bool {
+        self.writer.is_none()
+    }
+
     /// How many bytes are in memory.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.settled.len() + self.writer.as_ref().map_or(0, |writer| writer.waiting_bytes())
