@@ -133,4 +133,16 @@ macro_rules! families {
     )*};
 }
 
-families!(arithmetic, bitmap, cast, collections, comparison, conditional, json, math, patterns, strings);
+families!(
+    arithmetic,
+    bitmap,
+    cast,
+    collections,
+    comparison,
+    conditional,
+    dates,
+    json,
+    math,
+    patterns,
+    strings
+);
