@@ -18,6 +18,7 @@ use crate::session_aggregate::SessionAggregate;
 use crate::session_assign::SessionAssign;
 use crate::session_groups::SessionGroups;
 use crate::set_operation::SetOperation;
+use crate::sink_compact::SinkCompact;
 use crate::sink_materialize::SinkMaterialize;
 use crate::temporal_join::TemporalJoin;
 use crate::time_sort::TimeSort;
@@ -84,6 +85,7 @@ pub fn build(node: &Node, inputs: &[&Schema], job: &JobInfo) -> Result<Box<dyn O
         Plan::SinkMaterialize { keys, ttl_ms } => {
             Box::new(SinkMaterialize::new(keys, *ttl_ms, first()?, job))
         }
+        Plan::SinkCompact(plan) => Box::new(SinkCompact::new(plan, first()?, job)),
         Plan::ToChangelog(plan) => Box::new(ToChangelog::new(plan)),
         Plan::FromChangelog(plan) => Box::new(FromChangelog::new(plan)),
         Plan::TopN(plan) => Box::new(TopN::new(plan, first()?, job)?),

@@ -28,6 +28,7 @@ pub mod session_aggregate;
 pub mod session_assign;
 pub mod session_groups;
 pub mod set_operation;
+pub mod sink_compact;
 pub mod sink_materialize;
 mod stored_rows;
 pub mod temporal_join;

@@ -91,6 +91,13 @@ impl Operator {
             }
             Operator::SetOperation(plan) => format!("{},", plan.name()),
             Operator::SinkMaterialize { keys, .. } => format!("keys={},", keys.len()),
+            Operator::SinkCompact(plan) => {
+                format!(
+                    "keys={}, conflict={},",
+                    plan.keys.len(),
+                    if plan.fails { "error" } else { "nothing" }
+                )
+            }
             Operator::ToChangelog(plan) => {
                 let code =
                     |(kind, code): &(tidemill_types::RowKind, String)| format!("{} as {code}", kind.short());
@@ -174,6 +181,13 @@ impl Operator {
             }
             Operator::SinkMaterialize { ttl_ms, .. } => {
                 format!("all rows of each primary key, {ttl_ms} ms after their last change")
+            }
+            Operator::SinkCompact(plan) => {
+                let row = "rows since the last watermark; the row given last of each primary key";
+                match plan.ttl_ms {
+                    0 => format!("{row}, until it is taken back"),
+                    ttl_ms => format!("{row}, {ttl_ms} ms after its last change"),
+                }
             }
             Operator::SetOperation(plan) if plan.final_only => {
                 "each row with how often both inputs have it, until the end of input".into()

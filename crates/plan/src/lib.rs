@@ -32,6 +32,7 @@ pub use lookup::{AskPlan, AskedKey, CachePlan, LookupAccess, LookupJoinPlan, Mis
 pub use stable_id::stable_ids;
 pub use stream::{
     ChangelogMode, Exchange, FromChangelogPlan, Input, Node, NodeId, Operator, SetOperationKind,
-    SetOperationPlan, SinkPlan, SinkTarget, SourcePlan, StreamPlan, ToChangelogPlan, UnnestPlan,
+    SetOperationPlan, SinkCompactPlan, SinkPlan, SinkTarget, SourcePlan, StreamPlan, ToChangelogPlan,
+    UnnestPlan,
 };
 pub use window::{WindowKind, WindowProperty, WindowSpec};

@@ -167,6 +167,8 @@ pub enum Operator {
         /// `table.exec.state.ttl`; 0: for ever.
         ttl_ms: i64,
     },
+    /// Gives at most one row of each primary key, settled whenever the watermark rises.
+    SinkCompact(SinkCompactPlan),
     /// Gives each change as an inserted row with its kind as a column.
     ToChangelog(ToChangelogPlan),
     /// Gives each row as the change that a column of it says.
@@ -375,6 +377,19 @@ impl SetOperationPlan {
     }
 }
 
+/// At most one row of each primary key (`ON CONFLICT DO NOTHING` and `DO ERROR`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkCompactPlan {
+    /// The columns of the primary key.
+    pub keys: Vec<usize>,
+    /// The columns that identify a row of the input; absent: only its whole content does.
+    pub upsert_key: Option<Vec<usize>>,
+    /// Whether several rows of a primary key end the run; else the first stays.
+    pub fails: bool,
+    /// `table.exec.state.ttl`; 0: for ever.
+    pub ttl_ms: i64,
+}
+
 /// Kinds of change as codes: gives the code, then columns of the input.
 #[derive(Debug, Clone)]
 pub struct ToChangelogPlan {
@@ -446,6 +461,7 @@ impl Operator {
             Operator::SetOperation(_) => "set-operation",
             Operator::Unnest(_) => "unnest",
             Operator::SinkMaterialize { .. } => "sink-materialize",
+            Operator::SinkCompact(_) => "sink-compact",
             Operator::ToChangelog(_) => "to-changelog",
             Operator::FromChangelog(_) => "from-changelog",
             Operator::DropUpdateBefore => "drop-update-before",

@@ -101,9 +101,10 @@ fn inputs_needed(node: &Node, needed: &BTreeSet<usize>, width: usize) -> BTreeSe
             needed.iter().filter_map(|i| i.checked_sub(1)).map(|i| plan.kept[i]).collect()
         }
         Operator::FromChangelog(plan) => needed.iter().map(|i| plan.kept[*i]).chain([plan.op]).collect(),
-        Operator::SetOperation(_) | Operator::SinkMaterialize { .. } | Operator::Sink(_) => {
-            (0..width).collect()
-        }
+        Operator::SetOperation(_)
+        | Operator::SinkMaterialize { .. }
+        | Operator::SinkCompact(_)
+        | Operator::Sink(_) => (0..width).collect(),
     }
 }
 
@@ -272,6 +273,7 @@ fn write_operator(
         | Operator::Limit { .. }
         | Operator::SetOperation(_)
         | Operator::SinkMaterialize { .. }
+        | Operator::SinkCompact(_)
         | Operator::Sink(_) => (operator.clone(), below.to_vec()),
         Operator::MatchRecognize(plan) => {
             let plan = plan.with_columns(|column| at(below, column));
