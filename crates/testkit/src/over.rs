@@ -2,8 +2,9 @@
 //!
 //! In the order of event time: over rows that are never late with every frame up to the current row, and over
 //! late ones where the rule can be said in SQL (a row of an unbounded frame is dropped if its time is not above the
-//! watermark before it; one of a ROWS frame if its key gave a row of its time or later already). In batch mode: every
-//! order and frame. Flink's bounded frames begin at 1970 and drop what is not above it, so all rows are above it here.
+//! watermark before it; one of a ROWS frame if its key gave a row of its time or later already, and a row that waits
+//! gives only when the watermark next rises, even if it was behind it when it came). In batch mode: every order and
+//! frame. Flink's bounded frames begin at 1970 and drop what is not above it, so all rows are above it here.
 
 use crate::query::{Question, condition, text_of};
 use crate::random::Random;
@@ -127,7 +128,8 @@ fn late(random: &mut Random) -> Question {
         1 => (unbounded("RANGE"), "(w IS NULL OR ts > w)".to_string()),
         _ => {
             let given = format!(
-                "SELECT 1 FROM {all} r WHERE {} AND r.seq < q.seq AND r.ts <= q.w AND r.ts >= q.ts",
+                "SELECT 1 FROM {all} r WHERE {} AND r.seq < q.seq AND r.ts <= q.w AND r.ts >= q.ts \
+                 AND (r.w IS NULL OR r.w < q.w)",
                 key.1
             );
             (rows_frame(random.below(5)), format!("NOT EXISTS ({given})"))
