@@ -106,6 +106,12 @@ impl Restored {
         })
     }
 
+    /// Nothing but watermarks.
+    #[cfg(test)]
+    pub fn of_watermarks(watermarks: impl IntoIterator<Item = (String, i64)>) -> Self {
+        Restored { watermarks: watermarks.into_iter().collect(), ..Restored::default() }
+    }
+
     /// What a task of a fragment goes on from.
     pub fn of_task(&self, fragment: &str, task: usize) -> RestoredTask<'_> {
         RestoredTask { all: self, own: self.in_flight.get(&(fragment.to_string(), task.to_string())) }
