@@ -76,6 +76,7 @@ pub enum Gives {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Nulls {
     IfAny,
+    IfFirst,
     Always,
     Never,
 }
@@ -144,6 +145,12 @@ impl Form {
         self
     }
 
+    /// Only NULL in the first place makes the result NULL.
+    pub fn nullable_if_first(mut self) -> Self {
+        self.nulls = Nulls::IfFirst;
+        self
+    }
+
     /// The result is never NULL.
     pub fn not_null(mut self) -> Self {
         self.nulls = Nulls::Never;
@@ -185,6 +192,7 @@ impl Form {
         };
         let nullable = match self.nulls {
             Nulls::IfAny => binding.any_nullable(),
+            Nulls::IfFirst => binding.args.first().is_some_and(|first| first.nullable),
             Nulls::Always => true,
             Nulls::Never => false,
         };

@@ -74,6 +74,8 @@ fn constructors() {
         ),
         ("JSON_ARRAY('ABSENT', FALSE, 1, FALSE, NULL, FALSE, TRUE, FALSE, 1.5)", "[1,true,1.5]"),
         ("JSON_ARRAY('NULL', FALSE, NULL)", "[null]"),
+        ("JSON_ARRAY('NULL', FALSE, 1.1::FLOAT, FALSE, 123456789::DOUBLE)", "[1.100000023841858,123456789]"),
+        ("JSON_ARRAY('NULL', FALSE, 10000000::DOUBLE, FALSE, -1234567.25::DOUBLE)", "[1.0E+7,-1234567.25]"),
         ("JSON_OBJECT('NULL', 'd', FALSE, '2024-01-01'::DATE)", "!DATE is no JSON value"),
         ("JSON_STRING(['a', NULL::STRING])", "[\"a\",null]"),
         ("JSON_STRING(MAP('b', 1, 'a', 2))", "{\"a\":2,\"b\":1}"),

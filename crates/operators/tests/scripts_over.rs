@@ -12,8 +12,8 @@ use tidemill_plan::over::{OverCall, OverFrame, OverMode, OverPlan, RankFunction}
 use tidemill_plan::rank::SortColumn;
 use tidemill_types::TypeKind;
 
-const ROWS_UNBOUNDED: OverFrame = OverFrame { rows: true, start: None, end: Some(0) };
-const RANGE_UNBOUNDED: OverFrame = OverFrame { rows: false, start: None, end: Some(0) };
+const ROWS_UNBOUNDED: OverFrame = OverFrame { rows: true, start: None, end: Some(0), scale: 0 };
+const RANGE_UNBOUNDED: OverFrame = OverFrame { rows: false, start: None, end: Some(0), scale: 0 };
 
 fn plan(mode: OverMode, frame: OverFrame, calls: Vec<OverCall>) -> OverPlan {
     let order = vec![SortColumn { column: 2, descending: false, nulls_first: true }];
@@ -25,7 +25,7 @@ fn counted() -> Vec<OverCall> {
 }
 
 fn back(rows: bool, distance: i64) -> OverFrame {
-    OverFrame { rows, start: Some(-distance), end: Some(0) }
+    OverFrame { rows, start: Some(-distance), end: Some(0), scale: 0 }
 }
 
 #[test]
@@ -370,7 +370,7 @@ fn by_any_column_results_are_kept_up_to_date() {
 fn batch_has_all_frames_and_functions() {
     let batch = |frame, calls| Plan::Over(plan(OverMode::Batch, frame, calls));
     run(
-        batch(OverFrame { rows: true, start: Some(-1), end: Some(1) }, counted()),
+        batch(OverFrame { rows: true, start: Some(-1), end: Some(1), scale: 0 }, counted()),
         input(),
         "
         +I a 1 3
@@ -389,7 +389,7 @@ fn batch_has_all_frames_and_functions() {
     let data_type = TypeKind::BigInt.nullable();
     run(
         batch(
-            OverFrame { rows: false, start: None, end: None },
+            OverFrame { rows: false, start: None, end: None, scale: 0 },
             vec![
                 OverCall::Rank(RankFunction::Rank),
                 OverCall::Shift { column: 1, distance: 1, default: None, data_type: data_type.clone() },

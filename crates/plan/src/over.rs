@@ -45,6 +45,8 @@ pub struct OverFrame {
     pub start: Option<i64>,
     /// The last row; `None`: the last of the partition.
     pub end: Option<i64>,
+    /// How many of the distances' digits stand behind the decimal point.
+    pub scale: u8,
 }
 
 /// One function over the rows around a row.
@@ -87,7 +89,7 @@ pub enum RankFunction {
 impl OverFrame {
     /// All rows up to the current one and, without `rows`, its peers.
     pub fn up_to_current(rows: bool) -> Self {
-        OverFrame { rows, start: None, end: Some(0) }
+        OverFrame { rows, start: None, end: Some(0), scale: 0 }
     }
 }
 
@@ -169,11 +171,18 @@ impl OverPlan {
 
 impl fmt::Display for OverFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scaled = |distance: u64| match self.scale {
+            0 => distance.to_string(),
+            scale => {
+                let one = 10u64.pow(u32::from(scale));
+                format!("{}.{:02$}", distance / one, distance % one, usize::from(scale))
+            }
+        };
         let edge = |edge: Option<i64>, unbounded: &str| match edge {
             None => unbounded.to_string(),
             Some(0) => "CURRENT ROW".into(),
-            Some(distance) if distance < 0 => format!("{} PRECEDING", -distance),
-            Some(distance) => format!("{distance} FOLLOWING"),
+            Some(distance) if distance < 0 => format!("{} PRECEDING", scaled(distance.unsigned_abs())),
+            Some(distance) => format!("{} FOLLOWING", scaled(distance.unsigned_abs())),
         };
         let unit = if self.rows { "ROWS" } else { "RANGE" };
         let start = edge(self.start, "UNBOUNDED PRECEDING");

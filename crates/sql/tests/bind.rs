@@ -69,6 +69,10 @@ fn refusals_name_the_cause_and_a_way_out() {
             "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '-5' SECOND)) GROUP BY window_start, window_end;",
             "the offset of TUMBLE must be smaller than its size",
         ),
+        (
+            "SELECT a.id FROM t AS a JOIN t AS b ON a.id = b.id AND a.v < (SELECT MAX(v) FROM t AS c WHERE c.k = a.k);",
+            "a correlated query in ON",
+        ),
         ("SELECT id FROM t WHERE CAST(ts AS DATE) < ts;", "'<' takes (two values that can be compared)"),
         (
             "SELECT TIMESTAMPDIFF(DAY, ts, CAST(ts AS TIMESTAMP_LTZ(3))) FROM t;",

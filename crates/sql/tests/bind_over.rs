@@ -72,6 +72,10 @@ fn windows_become_operators() {
              calls=[SUM(v)]",
         ),
         (
+            format!("{batch} SELECT id, AVG(v) OVER (ORDER BY v RANGE BETWEEN 1.25 PRECEDING AND 0.5 FOLLOWING) FROM t;"),
+            "RANGE BETWEEN 1.25 PRECEDING AND 0.50 FOLLOWING",
+        ),
+        (
             format!("{batch} SELECT id, AVG(v) OVER (ORDER BY v ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING) FROM t;"),
             "ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING",
         ),

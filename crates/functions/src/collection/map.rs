@@ -60,7 +60,7 @@ fn part(
 fn entry_type(key: &DataType, value: &DataType) -> DataType {
     let field =
         |name: &str, data_type: &DataType| RowField { name: name.into(), data_type: data_type.clone() };
-    TypeKind::Row(vec![field("key", key), field("value", value)]).not_null()
+    TypeKind::Row(vec![field("key", key), field("value", value)]).nullable()
 }
 
 fn entries(element: &DataType, keys: ArrayRef, values: ArrayRef) -> Result<ArrayRef> {

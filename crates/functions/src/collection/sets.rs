@@ -17,9 +17,14 @@ use tidemill_types::{DataType, Error, Result, TypeKind};
 /// Adds the functions.
 pub fn register(registry: &mut FunctionRegistry) {
     let mut add = |name: &str, form: &str, bind: BindTypes| declare_typed(registry, name, &[form], bind);
-    add("ARRAY_APPEND", "(ARRAY, an element)", |call| with_element(call, append));
-    add("ARRAY_PREPEND", "(ARRAY, an element)", |call| with_element(call, prepend));
-    add("ARRAY_REMOVE", "(ARRAY, an element)", |call| with_element(call, remove));
+    add("ARRAY_APPEND", "(ARRAY, an element)", |call| with_element(call, append, |common| common));
+    add("ARRAY_PREPEND", "(ARRAY, an element)", |call| with_element(call, prepend, |common| common));
+    add("ARRAY_REMOVE", "(ARRAY, an element)", |call| {
+        // Removing NULL makes no NULL.
+        let [list, _] = call.args else { return Ok(None) };
+        let nullable = element_type(list.data_type).is_some_and(|element| element.nullable);
+        with_element(call, remove, |common| common.with_nullable(nullable))
+    });
     add("ARRAY_CONCAT", "(ARRAY, …)", |call| lists(call, 1, usize::MAX, concat));
     add("ARRAY_DISTINCT", "(ARRAY)", |call| lists(call, 1, 1, distinct));
     add("ARRAY_REVERSE", "(ARRAY)", |call| lists(call, 1, 1, reverse));
@@ -46,18 +51,27 @@ fn bound(arg_types: Vec<DataType>, element: DataType, body: Body) -> BoundScalar
     BoundScalar { arg_types, return_type, kernel }
 }
 
-/// Binds a list and a value of its elements' type; the element may be NULL, which makes no NULL.
-fn with_element(call: &BindCall<'_>, body: Body) -> Result<Option<BoundScalar>> {
+/// Binds a list and a value of its elements' type; the elements of the result have a type made of the common one.
+/// As in Flink the type of the result is nullable if the value may be NULL, unless no NULL comes in.
+fn with_element(
+    call: &BindCall<'_>,
+    body: Body,
+    kept: impl Fn(DataType) -> DataType,
+) -> Result<Option<BoundScalar>> {
     let [list, value] = call.args else { return Ok(None) };
     let Some(common) = element_type(list.data_type)
         .and_then(|element| common_type(&[element.clone(), value.data_type.clone()]))
     else {
         return Ok(None);
     };
-    let list = list_of(common.clone(), list.data_type.nullable);
-    let value = common.clone().with_nullable(value.data_type.nullable);
-    let mut result = bound(vec![list.clone(), value], common, body);
-    result.return_type.nullable = list.nullable;
+    let element = kept(common.clone());
+    let nullable = list.data_type.nullable || (element.nullable && value.data_type.nullable);
+    let args = vec![
+        list_of(element.clone(), list.data_type.nullable),
+        common.with_nullable(value.data_type.nullable),
+    ];
+    let mut result = bound(args, element, body);
+    result.return_type.nullable = nullable;
     Ok(Some(result))
 }
 

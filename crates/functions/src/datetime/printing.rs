@@ -14,7 +14,7 @@ use tidemill_types::{Result, TypeKind};
 pub(super) const DEFAULT_PATTERN: &str = "yyyy-MM-dd HH:mm:ss";
 
 pub(super) fn register(registry: &mut FunctionRegistry) {
-    let moment = |want| Form::made(&[want, Want::Text], STRING, format_moments);
+    let moment = |want| Form::made(&[want, Want::Text], STRING, format_moments).nullable();
     declare(
         registry,
         "DATE_FORMAT",

@@ -120,8 +120,11 @@ fn value(binding: &Binding<'_>) -> Result<Arc<dyn Kernel>> {
         text_rows(args, ctx, |row, out| {
             let Some(text) = text.get(row) else { return Ok(false) };
             match path.find(text) {
-                Found::Value(Value::Null) | Found::Empty => on_empty.write("JSON_VALUE", &defaults, row, out),
-                Found::Error | Found::Value(Value::Array(_) | Value::Object(_)) => {
+                Found::Value(Value::Null | Value::Array(_) | Value::Object(_)) if path.lax => {
+                    on_empty.write("JSON_VALUE", &defaults, row, out)
+                }
+                Found::Empty => on_empty.write("JSON_VALUE", &defaults, row, out),
+                Found::Error | Found::Value(Value::Null | Value::Array(_) | Value::Object(_)) => {
                     on_error.write("JSON_VALUE", &defaults, row, out)
                 }
                 Found::Value(scalar) if !is_of(&scalar, &wanted) => {

@@ -1,10 +1,11 @@
 //! Values as JSON text: keys in alphabetical order, no blanks.
 
 use crate::cast::write::write_value;
-use crate::number_text::write_double;
+use crate::number_text::{double_text, write_double};
 use crate::string::encode::base64_text;
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type};
 use chrono_tz::Tz;
 use serde_json::Value;
 use std::fmt::Write;
@@ -70,6 +71,8 @@ pub fn write_json(data_type: &DataType, array: &dyn Array, row: usize, zone: Tz,
     }
     match kind {
         TypeKind::Boolean => out.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
+        TypeKind::Double => write_float(array.as_primitive::<Float64Type>().value(row), out),
+        TypeKind::Float => write_float(array.as_primitive::<Float32Type>().value(row).into(), out),
         _ if kind.is_numeric() => write_value(out, kind, array, row, zone),
         TypeKind::Variant => out.push_str(array.as_string_view().value(row)),
         TypeKind::Char(_) | TypeKind::Varchar(_) => write_string(array.as_string_view().value(row), out),
@@ -104,6 +107,31 @@ pub fn write_json(data_type: &DataType, array: &dyn Array, row: usize, zone: Tz,
             }
             write_string(&text, out);
         }
+    }
+}
+
+/// Appends a floating point number as Flink does: a FLOAT as the DOUBLE it is, as the text of Java's
+/// `BigDecimal.valueOf`, which has few exponents and a sign in front of them.
+fn write_float(value: f64, out: &mut String) {
+    let text = double_text(value);
+    let parts = text.split_once('E').and_then(|(mantissa, exponent)| {
+        let (whole, fraction) = mantissa.split_once('.')?;
+        Some((whole, fraction, exponent.parse::<i64>().ok()?))
+    });
+    let Some((whole, fraction, exponent)) = parts else { return out.push_str(&text) };
+    let scale = fraction.len() as i64 - exponent;
+    if scale != 0 && (scale < 0 || exponent < -6) {
+        let sign = if exponent < 0 { "" } else { "+" };
+        return out.push_str(&format!("{whole}.{fraction}E{sign}{exponent}"));
+    }
+    let (sign, whole) = whole.strip_prefix('-').map_or(("", whole), |whole| ("-", whole));
+    let digits = format!("{:0>1$}", format!("{whole}{fraction}"), scale as usize + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale as usize);
+    out.push_str(sign);
+    out.push_str(whole);
+    if !fraction.is_empty() {
+        out.push('.');
+        out.push_str(fraction);
     }
 }
 

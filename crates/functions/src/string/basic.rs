@@ -79,11 +79,14 @@ fn rewriting(registry: &mut FunctionRegistry) {
         registry,
         "TRANSLATE",
         [Form::new(&[T, T, T], STRING, |a, c| {
-            text3::<Text, Text, Text>(a, c, |text, from, to, out| {
-                translate(text, from, to, out);
+            let [text, from, to] = [0, 1, 2].map(|arg| Reader::<Text>::new(&a[arg]));
+            text_rows(a, c, |row, out| {
+                let Some(text) = text.get(row) else { return Ok(false) };
+                translate(text, from.get(row).unwrap_or(""), to.get(row).unwrap_or(""), out);
                 Ok(true)
             })
         })
+        .nullable_if_first()
         .total()],
     );
     declare(

@@ -13,17 +13,17 @@ use tidemill_types::{Result, TypeKind};
 pub fn register(registry: &mut FunctionRegistry) {
     let form = |want, compute| Form::new(&[want], TypeKind::Boolean, compute).not_null().total();
     let always: Compute = |_, _| Ok(Datum::Scalar(Arc::new(BooleanArray::from(vec![true]))));
-    let mut test = |name: &str, numbers: Option<Want>, compute| {
-        let on_numbers = numbers.map(|want| form(want, always));
-        declare(registry, name, [form(Want::Text, compute)].into_iter().chain(on_numbers));
+    let never: Compute = |_, _| Ok(Datum::Scalar(Arc::new(BooleanArray::from(vec![false]))));
+    let mut test = |name: &str, (numbers, answer): (Want, Compute), compute| {
+        declare(registry, name, [form(Want::Text, compute), form(numbers, answer)]);
     };
-    test("IS_ALPHA", None, |a, c| {
+    test("IS_ALPHA", (Want::Numeric, never), |a, c| {
         flag_rows(a, c, |text| !text.is_empty() && text.chars().all(char::is_alphabetic))
     });
-    test("IS_DIGIT", Some(Want::Integer), |a, c| {
+    test("IS_DIGIT", (Want::Integer, always), |a, c| {
         flag_rows(a, c, |text| !text.is_empty() && text.chars().all(|c| c.is_numeric()))
     });
-    test("IS_DECIMAL", Some(Want::Numeric), |a, c| flag_rows(a, c, is_decimal));
+    test("IS_DECIMAL", (Want::Numeric, always), |a, c| flag_rows(a, c, is_decimal));
     declare(
         registry,
         "IS_VALID_UTF8",

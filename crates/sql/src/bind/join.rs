@@ -87,6 +87,7 @@ impl Binder<'_> {
         let left = self.bind_joined(&join.left)?;
         let right = self.bind_joined(&without_system_time(&join.right))?;
         let (left, right) = (self.with_windows(left), self.with_windows(right));
+        let (left, condition) = self.with_scalars(left, &right, &join.condition)?;
         let kind = match join.kind {
             ast::JoinKind::Inner | ast::JoinKind::Cross => JoinKind::Inner,
             ast::JoinKind::Left => JoinKind::Left,
@@ -94,12 +95,12 @@ impl Binder<'_> {
             ast::JoinKind::Full => JoinKind::Full,
         };
         let both = [left.columns(), right.columns()].concat();
-        let shared = match &join.condition {
+        let shared = match &condition {
             JoinCondition::Using(columns) => columns.clone(),
             JoinCondition::Natural => natural(left.columns(), right.columns(), join.op_span),
             JoinCondition::On(_) | JoinCondition::None => Vec::new(),
         };
-        let on = match &join.condition {
+        let on = match &condition {
             JoinCondition::On(condition) => {
                 let scope = Scope { columns: &both };
                 conjuncts(self.bind_condition(condition, &mut Env::rows(scope), "ON")?)

@@ -4,7 +4,9 @@
 //! first, or with a LIMIT, which makes a Top-N of all rows; batch sorts by anything. An ORDER BY without
 //! LIMIT inside of another query has no effect.
 
+use super::expr::Env;
 use super::rank::{sort_column, whole};
+use super::select::{Item, ItemSource};
 use super::{Binder, Bound, NodeTraits, Relation};
 use crate::ast::{self, ExprKind, Ident, OrderItem, Query, QueryBody, SelectItem};
 use crate::diagnostic::Diagnostic;
@@ -61,7 +63,7 @@ impl Binder<'_> {
                 let relation = self.bind_select(&select)?;
                 self.assign_windows(relation)
             }
-            (false, _) => self.with_computed(&relation, &missing)?,
+            (false, _) => self.with_computed(relation, &missing)?,
         };
         let mut next = width..;
         let order = order.iter().zip(places).map(|(item, place)| {
@@ -71,16 +73,23 @@ impl Binder<'_> {
         Ok((relation, order))
     }
 
-    fn with_computed(&mut self, relation: &Relation, items: &[&OrderItem]) -> Bound<Relation> {
+    fn with_computed(&mut self, relation: Relation, items: &[&OrderItem]) -> Bound<Relation> {
+        let width = relation.columns.len();
+        let computed = items.iter().enumerate().map(|(i, item)| Item {
+            name: format!("$order{}", width + i),
+            source: ItemSource::Expr(item.expr.clone()),
+        });
+        let mut computed: Vec<Item> = computed.collect();
+        let (relation, _) = self.lift_items(relation, None, &mut computed)?;
         let scope = super::scope_of(&relation.columns);
-        let mut exprs: Vec<_> = (0..relation.columns.len()).map(|i| scope.column(i)).collect();
+        let mut exprs: Vec<_> = (0..width).map(|i| scope.column(i)).collect();
         let mut names: Vec<String> =
-            relation.columns.iter().map(|column| column.field.name.clone()).collect();
-        for item in items {
-            exprs.push(self.bind_over(&item.expr, scope)?);
-            names.push(format!("$order{}", names.len()));
+            relation.columns[..width].iter().map(|column| column.field.name.clone()).collect();
+        for item in computed {
+            exprs.push(self.bind_item(&item, &mut Env::rows(scope))?);
+            names.push(item.name);
         }
-        Ok(self.project(relation, None, exprs, names))
+        Ok(self.project(&relation, None, exprs, names))
     }
 
     /// ORDER BY without LIMIT.

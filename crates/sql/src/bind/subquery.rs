@@ -17,8 +17,8 @@ use super::scope::Scope;
 use super::select::{Item, ItemSource};
 use super::{Binder, Bound, Relation, RelationColumn, unsupported};
 use crate::ast::{
-    self, BinaryOp, CaseBranch, ExprKind, FunctionCall, IsTest, Literal, QuantifiedSource, Quantifier, Query,
-    QueryBody, UnaryOp,
+    self, BinaryOp, CaseBranch, ExprKind, FunctionCall, IsTest, JoinCondition, Literal, QuantifiedSource,
+    Quantifier, Query, QueryBody, UnaryOp,
 };
 use crate::span::Span;
 use tidemill_plan::{Expr, JoinKind};
@@ -63,6 +63,41 @@ impl Binder<'_> {
         };
         if let Some(value) = value {
             *expr = value;
+        }
+        Ok(())
+    }
+
+    /// The scalar queries of ON, which may not be correlated, are joined to the left rows whatever the kind of the
+    /// join: what pairs rows is looked at for pairs only.
+    pub(crate) fn with_scalars(
+        &mut self,
+        left: Joined,
+        right: &Joined,
+        condition: &JoinCondition,
+    ) -> Bound<(Joined, JoinCondition)> {
+        let mut condition = condition.clone();
+        let mut lifted = Vec::new();
+        if let JoinCondition::On(on) = &mut condition {
+            let both = [left.columns(), right.columns()].concat();
+            self.lift_scalars(on, &both, &mut lifted)?;
+        }
+        match lifted.iter().find(|query| !query.keys.is_empty()) {
+            Some(query) => Err(unsupported(query.span, "a correlated query in ON")),
+            None => Ok((self.join_lifted(left, lifted)?, condition)),
+        }
+    }
+
+    /// Takes the scalar queries out of an expression and leaves those of IN, EXISTS, ANY and ALL.
+    fn lift_scalars(
+        &mut self,
+        expr: &mut ast::Expr,
+        around: &[RelationColumn],
+        lifted: &mut Vec<Lifted>,
+    ) -> Bound<()> {
+        match &*expr.kind {
+            ExprKind::Subquery(query) => *expr = self.lift_scalar(query, around, expr.span, lifted)?,
+            _ if !holds_query(expr) => {}
+            _ => parts_mut(expr).into_iter().try_for_each(|part| self.lift_scalars(part, around, lifted))?,
         }
         Ok(())
     }
