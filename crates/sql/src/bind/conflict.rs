@@ -2,16 +2,23 @@
 //!
 //! Rules (Flink 2.3, `analyzeUpsertMaterializeStrategy`): only tables by primary key take the clause; an updating
 //! query whose key is not within the primary key needs it, unless `table.exec.sink.require-on-conflict` is
-//! false; then, and with DEDUPLICATE, all rows of each primary key are kept. `table.exec.sink.upsert-materialize`
-//! can forbid or force that.
-//! Not here: NOTHING and ERROR, which compact at watermarks. An INSERT of appended rows is not refused without
-//! the clause, though Flink refuses it where it finds no key: what comes last counts.
+//! false; then, and with DEDUPLICATE, all rows of each primary key are kept. NOTHING and ERROR keep what came since the
+//! last watermark and one row of each primary key, of appended rows too; all sources need watermarks for that.
+//! `table.exec.sink.upsert-materialize` can forbid or force both.
+//! Not here: an INSERT of appended rows is not refused without the clause, though Flink refuses it where it finds no
+//! key: what comes last counts. Nor compaction at checkpoints instead of watermarks.
 
 use super::scan::Storage;
 use super::{Binder, Bound, NodeTraits, Relation, unsupported};
 use crate::ast::{Insert, OnConflict};
 use crate::diagnostic::Diagnostic;
-use tidemill_plan::{ChangelogMode, Exchange, Expr, Input, NodeId, Operator};
+use crate::span::Span;
+use tidemill_plan::{ChangelogMode, Exchange, Expr, Input, NodeId, Operator, SinkCompactPlan};
+
+/// NOTHING or ERROR, if the statement says so, with its place.
+fn compaction(insert: &Insert) -> Option<(OnConflict, Span)> {
+    insert.on_conflict.filter(|(behaviour, _)| *behaviour != OnConflict::Deduplicate)
+}
 
 impl Binder<'_> {
     /// Puts in front of a sink what conflicts of its primary key ask for.
@@ -29,17 +36,21 @@ impl Binder<'_> {
                     .with_hint("the connector takes every change as it is; leave the clause out")),
             };
         }
-        if let Some((OnConflict::Nothing | OnConflict::Error, span)) = insert.on_conflict {
-            return Err(unsupported(span, "ON CONFLICT DO NOTHING or ERROR"));
+        if let Some((behaviour, span)) = compaction(insert) {
+            self.check_compaction(rows.node, behaviour, span)?;
         }
-        match self.keeps_history(insert, rows, primary_key)? {
-            true => self.materialize(rows, primary_key),
-            false => self.drop_replaced_rows(rows, primary_key),
+        match (self.settles(insert, rows, primary_key)?, compaction(insert)) {
+            (true, Some((behaviour, _))) => {
+                self.compact(rows, primary_key, behaviour == OnConflict::Error);
+            }
+            (true, None) => self.materialize(rows, primary_key),
+            (false, _) => self.drop_replaced_rows(rows, primary_key),
         }
         Ok(())
     }
 
-    fn keeps_history(&self, insert: &Insert, rows: &Relation, primary_key: &[usize]) -> Bound<bool> {
+    /// Whether rows of a primary key have to be settled before the sink.
+    fn settles(&self, insert: &Insert, rows: &Relation, primary_key: &[usize]) -> Bound<bool> {
         let settings = &self.session.settings;
         let node = &self.plan.nodes[rows.node];
         let mode = settings.get("table.exec.sink.upsert-materialize").unwrap_or("auto").to_lowercase();
@@ -49,7 +60,8 @@ impl Binder<'_> {
             _ => {}
         }
         let within = |key: &Vec<usize>| key.iter().all(|column| primary_key.contains(column));
-        if node.changelog.append_only() || node.upsert_key.as_ref().is_some_and(within) {
+        let last_counts = node.changelog.append_only() && compaction(insert).is_none();
+        if last_counts || node.upsert_key.as_ref().is_some_and(within) {
             return Ok(false);
         }
         let required = !settings.is("table.exec.sink.require-on-conflict", "false");
@@ -64,10 +76,50 @@ impl Binder<'_> {
                 names(primary_key)
             );
             return Err(Diagnostic::new(insert.query.span, message).with_hint(
-                "add ON CONFLICT DO DEDUPLICATE, or SET 'table.exec.sink.require-on-conflict' = 'false'",
+                "add ON CONFLICT DO DEDUPLICATE (the newest row that is there), DO NOTHING (the first row) or DO ERROR, or SET 'table.exec.sink.require-on-conflict' = 'false'",
             ));
         }
         Ok(true)
+    }
+
+    /// Refuses what can't be compacted as the clause asks for.
+    fn check_compaction(&self, node: NodeId, behaviour: OnConflict, span: Span) -> Bound<()> {
+        if self.session.settings.is("table.exec.sink.upserts.compaction-mode", "checkpoint") {
+            let what = "table.exec.sink.upserts.compaction-mode = CHECKPOINT";
+            return Err(unsupported(span, what)
+                .with_note("with WATERMARK, the default, rows are settled whenever the watermark rises"));
+        }
+        let mut without = Vec::new();
+        self.sources_without_watermark(node, &mut without);
+        if without.is_empty() || self.session.info().batch {
+            return Ok(());
+        }
+        let name = if behaviour == OnConflict::Error { "ERROR" } else { "NOTHING" };
+        let message = format!(
+            "ON CONFLICT DO {name} requires all source tables to define watermarks, but the following source(s) do not: {}",
+            without.join(", ")
+        );
+        Err(Diagnostic::new(span, message).with_hint(
+            "add WATERMARK FOR ts AS ts - INTERVAL '5' SECOND to these tables: rows are settled whenever the watermark rises",
+        ))
+    }
+
+    fn sources_without_watermark(&self, node: NodeId, found: &mut Vec<String>) {
+        let node = &self.plan.nodes[node];
+        match &node.operator {
+            Operator::Watermark { .. } => {}
+            Operator::Source(source) if !found.contains(&source.table) => found.push(source.table.clone()),
+            _ => node.inputs.iter().for_each(|input| self.sources_without_watermark(input.node, found)),
+        }
+    }
+
+    fn compact(&mut self, rows: &mut Relation, primary_key: &[usize], fails: bool) {
+        let ttl_ms = self.session.settings.duration_ms("table.exec.state.ttl");
+        let upsert_key = self.plan.nodes[rows.node].upsert_key.clone().filter(|key| !key.is_empty());
+        let plan = SinkCompactPlan { keys: primary_key.to_vec(), upsert_key, fails, ttl_ms };
+        let inputs = vec![Input { node: rows.node, exchange: Exchange::Hash(primary_key.to_vec()) }];
+        let traits = NodeTraits { changelog: ChangelogMode::UPSERT, upsert_key: Some(primary_key.to_vec()) };
+        rows.node = self.push(Operator::SinkCompact(plan), inputs, rows.schema(), traits);
     }
 
     fn materialize(&mut self, rows: &mut Relation, primary_key: &[usize]) {
