@@ -79,6 +79,27 @@ pub struct OperatorRow {
     pub busy: Duration,
 }
 
+/// How a table was looked up, over all tasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookupRow {
+    /// The table.
+    pub table: String,
+    /// Keys that the cache knew.
+    pub hits: u64,
+    /// Keys that it did not know; 0 without a cache.
+    pub misses: u64,
+    /// Rows held at the end: of the cache, or of the whole table.
+    pub cached_rows: u64,
+    /// Calls that asked for keys, those that failed included.
+    pub calls: u64,
+    /// Keys that were asked for.
+    pub keys: u64,
+    /// How often a failed call or read was made again.
+    pub retries: u64,
+    /// How often the whole table was read.
+    pub loads: u64,
+}
+
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobSummary {
@@ -86,6 +107,8 @@ pub struct JobSummary {
     pub totals: JobProgress,
     /// The accounting of each operator in plan order.
     pub operators: Vec<OperatorRow>,
+    /// Each table that was looked up.
+    pub lookups: Vec<LookupRow>,
     /// The most state it held, in bytes.
     pub state_bytes_peak: usize,
     /// Whether it was stopped before its input ended.
@@ -209,9 +232,20 @@ fn summary(run: RunSummary, dead_letters: &Path) -> JobSummary {
             busy: Duration::from_nanos(operator.busy_ns),
         })
         .collect();
+    let lookups = run.metrics.lookups.iter().map(|lookup| LookupRow {
+        table: lookup.table.clone(),
+        hits: lookup.hits,
+        misses: lookup.misses,
+        cached_rows: lookup.cached_rows,
+        calls: lookup.calls,
+        keys: lookup.keys,
+        retries: lookup.retries,
+        loads: lookup.loads,
+    });
     JobSummary {
         totals,
         operators,
+        lookups: lookups.collect(),
         state_bytes_peak: run.metrics.state_bytes_peak,
         stopped: run.stopped,
         dead_letters: kept.then(|| dead_letters.to_path_buf()),

@@ -22,7 +22,7 @@ pub use checkpoints::{
 };
 pub use engine::{Engine, EngineOptions, OnBadRecord, Started, Upgrade};
 pub use error::EngineError;
-pub use job::{JobProgress, JobSummary, OperatorRow, RunningJob, StopHandle};
+pub use job::{JobProgress, JobSummary, LookupRow, OperatorRow, RunningJob, StopHandle};
 pub use result::{ResultBatch, ResultColumn};
 pub use script::{Script, StatementInfo};
 pub use state_rows::{StateQuery, StateRow, StateRows, StateValue};

@@ -1,8 +1,8 @@
-//! How a job ended: a line of totals, where records were set aside, and the row accounting of each operator.
+//! How a job ended: a line of totals, one for each table looked up, where records were set aside, and the row accounting of each operator.
 
 use super::numbers::{bytes, duration, grouped, rate, short};
 use std::fmt::Write;
-use tidemill_engine::{JobSummary, OperatorRow};
+use tidemill_engine::{JobSummary, LookupRow, OperatorRow};
 
 const COLUMNS: [&str; 10] =
     ["operator", "in", "forwarded", "absorbed", "filtered", "late", "bad", "buffered", "emitted", "busy"];
@@ -26,6 +26,7 @@ pub(crate) fn text(label: &str, ended: &JobSummary, accounting: bool) -> String 
         grouped(totals.bad),
         bytes(ended.state_bytes_peak as f64),
     );
+    ended.lookups.iter().for_each(|row| lookup(row, &mut out));
     if let Some(file) = &ended.dead_letters {
         let _ = writeln!(
             out,
@@ -37,6 +38,26 @@ pub(crate) fn text(label: &str, ended: &JobSummary, accounting: bool) -> String 
         table(&ended.operators, &mut out);
     }
     out
+}
+
+/// One line for a table that was looked up: as a whole, or asked for keys.
+fn lookup(row: &LookupRow, out: &mut String) {
+    let counted = |n: u64, what: &str| super::count(n as usize, what);
+    let mut parts = Vec::new();
+    if row.loads > 0 {
+        parts.push(format!("read as a whole {}", counted(row.loads, "time")));
+    }
+    if row.calls > 0 {
+        parts.push(format!("{} in {}", counted(row.keys, "key"), counted(row.calls, "call")));
+    }
+    if row.hits + row.misses > 0 {
+        parts.push(format!("cache {} hit, {} missed", grouped(row.hits), grouped(row.misses)));
+    }
+    if row.cached_rows > 0 {
+        parts.push(format!("{} held", counted(row.cached_rows, "row")));
+    }
+    parts.push(format!("{} tried again", grouped(row.retries)));
+    let _ = writeln!(out, "  looked up {}: {}", row.table, parts.join(", "));
 }
 
 /// One line for each operator: `in` is the sum of the columns up to `buffered`.
@@ -103,6 +124,7 @@ mod tests {
                 ..JobProgress::default()
             },
             operators: vec![operator],
+            lookups: Vec::new(),
             state_bytes_peak: 1_500_000,
             stopped: false,
             dead_letters: Some("/tmp/d.jsonl".into()),
@@ -116,6 +138,29 @@ mod tests {
             text,
             "line 1: INSERT: done in 2.00 s: 1,000 records in (500/s, 2.00 kB/s), 1 row out, 0 late, 0 bad, peak \
              state 1.50 MB\n  set aside in /tmp/d.jsonl as JSON lines, each with the record, its place and the reason\n"
+        );
+    }
+
+    #[test]
+    fn each_table_looked_up_has_a_line() {
+        let row = LookupRow {
+            table: "d".into(),
+            hits: 990,
+            misses: 10,
+            cached_rows: 1_200,
+            calls: 1,
+            keys: 10,
+            retries: 2,
+            loads: 0,
+        };
+        let mut out = String::new();
+        lookup(&row, &mut out);
+        let whole = LookupRow { hits: 0, misses: 0, calls: 0, keys: 0, retries: 0, loads: 3, ..row };
+        lookup(&whole, &mut out);
+        assert_eq!(
+            out,
+            "  looked up d: 10 keys in 1 call, cache 990 hit, 10 missed, 1,200 rows held, 2 tried again\n  \
+             looked up d: read as a whole 3 times, 1,200 rows held, 0 tried again\n"
         );
     }
 
