@@ -58,31 +58,95 @@ fn below(folder: &Path) -> (Vec<u64>, Vec<String>) {
     (numbers, hidden)
 }
 
-fn job(rows: u64) -> String {
+/// The two tables of a job, the one made and the one written with these options.
+fn tables(rows: u64, options: &str) -> String {
     let source = format!(
         "'connector'='datagen', 'rows-per-second'='4000', 'fields.id.kind'='sequence', 'fields.id.start'='1', \
          'fields.id.end'='{rows}', 'fields.k.min'='0', 'fields.k.max'='2', 'seed'='7'"
     );
-    let target = "'connector'='filesystem', 'path'='out', 'format'='csv', \
-                  'sink.rolling-policy.file-size'='5kb', 'sink.partition-commit.policy.kind'='success-file'";
+    let target = format!(
+        "'connector'='filesystem', 'path'='out', 'sink.partition-commit.policy.kind'='success-file', {options}"
+    );
     let made = table("made", "id BIGINT, k INT", &source);
     let written = format!("CREATE TABLE written (id BIGINT, k INT) PARTITIONED BY (k) WITH ({target});\n");
-    format!("{FREQUENT}{made}{written}INSERT INTO written SELECT * FROM made;\n")
+    format!("{made}{written}")
+}
+
+fn job(rows: u64, options: &str) -> String {
+    format!("{FREQUENT}{}INSERT INTO written SELECT * FROM made;\n", tables(rows, options))
+}
+
+/// Kills a run of the job some time after its first checkpoint.
+fn run_and_kill(place: &Place) {
+    let (before, start, run) = (newest_checkpoint(place), Instant::now(), place.start(RUN));
+    while newest_checkpoint(place) == before && start.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(some_ms(1, 300));
+    kill(run);
+}
+
+/// The numbers that the binary itself reads from the files, in order; a torn file would end it.
+fn read_back(place: &Place, options: &str) -> Vec<u64> {
+    place.write("read.sql", &(tables(1, options) + "SELECT id FROM written;\n"));
+    let read = place.run(&["run", "read.sql", "--quiet"]);
+    assert_eq!(read.code, 0, "{}", read.stderr);
+    let number = |line: &str| {
+        let number =
+            line.strip_prefix("{\"op\":\"+I\",\"row\":{\"id\":").and_then(|rest| rest.strip_suffix("}}"));
+        number.expect("a row has a number").parse::<u64>().unwrap()
+    };
+    let mut numbers: Vec<u64> = read.stdout.lines().map(number).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// The names of the files below a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.path().is_dir() {
+            true => all.extend(names(&entry.path())),
+            false => all.push(entry.file_name().into_string().unwrap()),
+        }
+    }
+    all
+}
+
+#[test]
+fn whole_files_hold_each_row_once_whatever_was_killed() {
+    const ROWS: u64 = 12_000;
+    for options in ["'format'='parquet'", "'format'='avro', 'sink.rolling-policy.file-size'='5kb'"] {
+        let place = Place::new();
+        place.write("job.sql", &job(ROWS, options));
+        let mut seen = 0;
+        for _ in 0..4 {
+            run_and_kill(&place);
+            if names(&place.path("out")).iter().any(|name| !name.starts_with('.')) {
+                let numbers = read_back(&place, options);
+                assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "a row is in the files twice");
+                seen = seen.max(numbers.len());
+            }
+        }
+        assert!(seen > 10, "{options}: rows become visible while the run goes on");
+        let ended = place.run(RUN);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        let numbers = read_back(&place, options);
+        assert!(numbers.iter().copied().eq(1..=ROWS), "{options}: {} rows of {ROWS}", numbers.len());
+        let hidden: Vec<String> =
+            names(&place.path("out")).into_iter().filter(|name| name.starts_with('.')).collect();
+        assert_eq!(hidden, [""; 0], "{options}");
+    }
 }
 
 #[test]
 fn files_hold_each_row_once_whatever_was_killed() {
     const ROWS: u64 = 16_000;
     let place = Place::new();
-    place.write("job.sql", &job(ROWS));
+    place.write("job.sql", &job(ROWS, "'format'='csv', 'sink.rolling-policy.file-size'='5kb'"));
     let mut seen = 0;
     for _ in 0..6 {
-        let (before, start, run) = (newest_checkpoint(&place), Instant::now(), place.start(RUN));
-        while newest_checkpoint(&place) == before && start.elapsed() < Duration::from_secs(10) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        std::thread::sleep(some_ms(1, 300));
-        kill(run);
+        run_and_kill(&place);
         seen = seen.max(below(&place.path("out")).0.len());
     }
     assert!(seen > 10, "rows become visible while the run goes on");

@@ -1,7 +1,8 @@
 //! Keys and values in their formats, records without value, changelogs.
 
 use crate::admin::new_topic;
-use crate::tables::{rows, table};
+use crate::registry;
+use crate::tables::{failure, rows, table};
 
 const KEYED: &[(&str, &str)] =
     &[("format", "-"), ("value.format", "json"), ("key.format", "csv"), ("key.fields", "k;n")];
@@ -90,4 +91,49 @@ fn changelogs_are_written_and_read_with_metadata() {
         table("t", columns, &topic, &[("format", "debezium-json")])
     );
     assert_eq!(rows(&offsets).len(), 2);
+}
+
+/// Keys and values in `avro-confluent`.
+fn confluent(url: &str) -> [(&str, &str); 7] {
+    [
+        ("format", "-"),
+        ("value.format", "avro-confluent"),
+        ("value.avro-confluent.url", url),
+        ("key.format", "avro-confluent"),
+        ("key.avro-confluent.url", url),
+        ("key.fields", "k"),
+        ("value.fields-include", "EXCEPT_KEY"),
+    ]
+}
+
+#[test]
+fn records_that_name_their_schema_come_back_to_tables_with_other_columns() {
+    let (registry, topic) = (registry::start([]), new_topic("confluent", 2));
+    let options = confluent(&registry.url);
+    let script = format!(
+        "{}INSERT INTO t VALUES ('a', CAST(1 AS BIGINT), 'x'), ('b', CAST(NULL AS BIGINT), 'y');\nSELECT * FROM t;",
+        table("t", "k STRING, v BIGINT, s STRING", &topic, &options)
+    );
+    assert_eq!(rows(&script), ["a,1,x", "b,NULL,y"]);
+    let mut subjects: Vec<String> =
+        registry.state.lock().unwrap().subjects.iter().map(|(subject, _)| subject.clone()).collect();
+    subjects.sort_unstable();
+    subjects.dedup();
+    assert_eq!(subjects, [format!("{topic}-key"), format!("{topic}-value")]);
+    // A reader goes by the schema that wrote a record, not by its own.
+    let columns = "s STRING, k STRING, later INT, v DOUBLE";
+    let other = format!("{}SELECT s, k, later FROM t;", table("t", columns, &topic, &options));
+    assert_eq!(rows(&other), ["x,a,NULL", "y,b,NULL"]);
+}
+
+#[test]
+fn a_record_with_a_schema_that_the_registry_lacks_is_a_bad_one() {
+    let (registry, topic) = (registry::start([]), new_topic("unknown_schema", 1));
+    let columns = "k STRING, v BIGINT";
+    let written = table("t", columns, &topic, &confluent(&registry.url));
+    rows(&format!("{written}INSERT INTO t VALUES ('a', CAST(1 AS BIGINT));\nSELECT * FROM t;"));
+    let empty = registry::start([]);
+    let read = table("t", columns, &topic, &confluent(&empty.url));
+    let why = failure(&format!("{read}SELECT * FROM t;"));
+    assert!(why.contains("the schema registry has no schema"), "{why}");
 }

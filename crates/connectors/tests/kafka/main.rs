@@ -6,6 +6,8 @@ mod admin;
 mod formats;
 mod promises;
 mod reading;
+#[path = "../../../format/tests/support/registry.rs"]
+mod registry;
 mod restarts;
 mod security;
 mod tables;
