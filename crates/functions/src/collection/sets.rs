@@ -23,7 +23,11 @@ pub fn register(registry: &mut FunctionRegistry) {
         // Removing NULL makes no NULL.
         let [list, _] = call.args else { return Ok(None) };
         let nullable = element_type(list.data_type).is_some_and(|element| element.nullable);
-        with_element(call, remove, |common| common.with_nullable(nullable))
+        let mut bound = with_element(call, remove, |common| common.with_nullable(nullable))?;
+        if let Some(bound) = &mut bound {
+            bound.return_type.nullable = list.data_type.nullable;
+        }
+        Ok(bound)
     });
     add("ARRAY_CONCAT", "(ARRAY, …)", |call| lists(call, 1, usize::MAX, concat));
     add("ARRAY_DISTINCT", "(ARRAY)", |call| lists(call, 1, 1, distinct));
