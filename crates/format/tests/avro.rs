@@ -239,7 +239,7 @@ fn a_sink_registers_its_schema_once() {
     let read = table.read_blobs(&[records(&written)]).unwrap();
     assert_eq!(read.rows, [r#"+I {"id":1,"s":"x"}"#, r#"+I {"id":2,"s":null}"#]);
     let state = registry.state.lock().unwrap();
-    assert_eq!(state.requests, ["POST /subjects/my%20topic%2F1%2Dvalue/versions", "GET /schemas/ids/1"]);
+    assert_eq!(state.requests, ["POST /subjects/my%20topic%2F1-value/versions", "GET /schemas/ids/1"]);
     let schema: serde_json::Value = serde_json::from_str(&state.schemas[&1]).unwrap();
     assert_eq!(
         schema,

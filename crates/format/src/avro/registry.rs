@@ -4,10 +4,14 @@
 //! runs on a thread of its own with a client of its own and may be made from anywhere. Several addresses, with a
 //! comma between, are tried in turn. Deliberately not here: schemas that refer to others.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Certificate, Client, Identity, Method, StatusCode};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tidemill_types::{Error, OptionKind, OptionSpec, Options, Result};
+
+/// What can't stand in a segment of a path: all but the characters that RFC 3986 calls unreserved.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const fn text(key: &'static str, help: &'static str) -> OptionSpec {
     OptionSpec::new(key, OptionKind::Text, help)
@@ -137,7 +141,7 @@ impl Registry {
 
     /// The id of a schema under a subject; it is registered if it is not there yet.
     pub fn register(&self, subject: &str, schema: &str) -> Result<u32> {
-        let escaped = percent_encoding::utf8_percent_encode(subject, percent_encoding::NON_ALPHANUMERIC);
+        let escaped = utf8_percent_encode(subject, ESCAPED);
         let path = format!("/subjects/{escaped}/versions");
         let refused = |message: &str| {
             Error::external_fatal(format!(
