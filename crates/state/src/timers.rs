@@ -116,11 +116,18 @@ impl Timers {
     fn bring_back(&mut self) {
         while let Some(entry) = self.later.as_mut().and_then(Later::pop) {
             let timer: Timer = (entry.time, entry.bytes.into());
+            let set_again = !self.due.insert(timer.clone());
+            if set_again {
+                // A checkpoint that has one of the two has the timer.
+                if !entry.fresh {
+                    self.fresh.remove(&timer);
+                }
+                continue;
+            }
             self.bytes += timer.1.len();
             if entry.fresh {
-                self.fresh.insert(timer.clone());
+                self.fresh.insert(timer);
             }
-            self.due.insert(timer);
         }
     }
 
