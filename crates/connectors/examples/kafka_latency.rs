@@ -6,37 +6,23 @@
 //! in milliseconds without the first seconds, and the longest time in which nothing came, which is how long a pipeline
 //! was away that was killed meanwhile.
 
+mod kafka_table;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
+use kafka_table::{open, schema};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidemill_connector::{Connector, Fetched, OpenSink, Source, TableRequest};
-use tidemill_connectors::connectors;
+use tidemill_connector::{Fetched, OpenSink, Source};
 use tidemill_format::{DecodeRequest, Decoder, format};
 use tidemill_types::arrow::{ArrayRef, Float64Array, Int64Array, StringViewArray};
-use tidemill_types::{Chunk, DataType, Field, Options, Schema, SystemDisk, TypeKind};
+use tidemill_types::{Chunk, Options};
 
 /// What is sent before anything is measured.
 const WARM_UP: Duration = Duration::from_secs(3);
 /// How long the last events may take.
 const STRAGGLERS_MAX: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(1);
-
-/// The columns of the benchmark's pipelines; `at` is when an event was due, in microseconds since the start.
-fn schema() -> Schema {
-    let text = |name: &str| Field::new(name, DataType::string());
-    let long = |name: &str| Field::new(name, TypeKind::BigInt.nullable());
-    Schema::new(vec![
-        long("user_id"),
-        text("page"),
-        text("referrer"),
-        text("agent"),
-        long("duration_ms"),
-        Field::new("price", TypeKind::Double.nullable()),
-        text("country"),
-        long("at"),
-    ])
-}
 
 fn events(due_us: &[i64]) -> Chunk {
     let rows = due_us.len();
@@ -53,29 +39,6 @@ fn events(due_us: &[i64]) -> Chunk {
         Arc::new(Int64Array::from(due_us.to_vec())),
     ];
     Chunk::new(columns, rows)
-}
-
-fn open<T>(options: &Options, wanted: &[usize], open: impl FnOnce(&Connector, &TableRequest<'_>) -> T) -> T {
-    let (registry, schema) = (connectors(), schema());
-    let request = TableRequest {
-        table: "t",
-        options,
-        schema: &schema,
-        wanted,
-        metadata: &[],
-        partition_by: &[],
-        primary_key: &[],
-        overwrite: false,
-        task: 0,
-        parallelism: 1,
-        zone: chrono_tz::UTC,
-        run_id: "run",
-        pipeline_id: "latency",
-        checkpointed: false,
-        state_dir: None,
-        disk: Arc::new(SystemDisk),
-    };
-    open(registry.find("kafka").expect("the connector is built in"), &request)
 }
 
 /// Sends so many events a second for so long.

@@ -3,29 +3,21 @@
 //! `write` encodes JSON events of about 250 bytes and produces them; `read` fetches them and decodes all eight
 //! columns; `fetch` only fetches. Prints events per second and events per second of this process's CPU time.
 
+mod kafka_table;
+
+use kafka_table::{open, schema};
 use std::sync::Arc;
 use std::time::Instant;
-use tidemill_connector::{Connector, Fetched, TableRequest};
-use tidemill_connectors::connectors;
+use tidemill_connector::Fetched;
 use tidemill_format::{DecodeRequest, Decoder, format};
 use tidemill_types::arrow::{ArrayRef, Float64Array, Int64Array, StringViewArray};
-use tidemill_types::{Chunk, DataType, Field, Options, Schema, SystemDisk, TypeKind};
+use tidemill_types::{Chunk, Options};
 
 const CHUNK_ROWS: usize = 4_096;
 
-fn schema() -> Schema {
-    let text = |name: &str| Field::new(name, DataType::string());
-    let long = |name: &str| Field::new(name, TypeKind::BigInt.nullable());
-    Schema::new(vec![
-        long("user_id"),
-        text("page"),
-        text("referrer"),
-        text("agent"),
-        long("duration_ms"),
-        Field::new("price", TypeKind::Double.nullable()),
-        text("country"),
-        long("at"),
-    ])
+/// All columns.
+fn wanted() -> Vec<usize> {
+    (0..schema().len()).collect()
 }
 
 fn chunk() -> Chunk {
@@ -57,32 +49,8 @@ fn cpu_seconds() -> f64 {
     (ticks(11) + ticks(12)) / TICKS_PER_SECOND
 }
 
-fn open<T>(options: &Options, open: impl FnOnce(&Connector, &TableRequest<'_>) -> T) -> T {
-    let (registry, schema) = (connectors(), schema());
-    let wanted: Vec<usize> = (0..schema.len()).collect();
-    let request = TableRequest {
-        table: "t",
-        options,
-        schema: &schema,
-        wanted: &wanted,
-        metadata: &[],
-        partition_by: &[],
-        primary_key: &[],
-        overwrite: false,
-        task: 0,
-        parallelism: 1,
-        zone: chrono_tz::UTC,
-        run_id: "run",
-        pipeline_id: "rate",
-        checkpointed: false,
-        state_dir: None,
-        disk: Arc::new(SystemDisk),
-    };
-    open(registry.find("kafka").expect("the connector is built in"), &request)
-}
-
 async fn write(options: &Options, events: usize) -> u64 {
-    let opened = open(options, |kafka, request| kafka.sink.expect("it can be written")(request));
+    let opened = open(options, &wanted(), |kafka, request| kafka.sink.expect("it can be written")(request));
     let mut opened = opened.expect("the options are right");
     let (chunk, mut packets, mut bytes) = (chunk(), Vec::new(), 0);
     for _ in 0..events.div_ceil(CHUNK_ROWS) {
@@ -97,10 +65,10 @@ async fn write(options: &Options, events: usize) -> u64 {
 }
 
 async fn read(options: &Options, events: usize, decode: bool) -> u64 {
-    let opened = open(options, |kafka, request| kafka.source.expect("it can be read")(request));
+    let opened = open(options, &wanted(), |kafka, request| kafka.source.expect("it can be read")(request));
     let mut source = opened.expect("the options are right").source;
     let schema = schema();
-    let wanted: Vec<usize> = (0..schema.len()).collect();
+    let wanted = wanted();
     let open = format("json").expect("it is there").decoder.expect("it can be read");
     let request = DecodeRequest {
         physical: &schema,

@@ -50,6 +50,23 @@ pub(crate) enum Values<'a> {
     Row(Fields<'a>),
 }
 
+impl Values<'_> {
+    /// A whole number, whatever its width.
+    ///
+    /// # Panics
+    ///
+    /// For other types: plans of formats are compiled for the types of their columns.
+    pub(crate) fn whole(&self, row: usize) -> i64 {
+        match self {
+            Values::Int8(values) => i64::from(values[row]),
+            Values::Int16(values) => i64::from(values[row]),
+            Values::Int32(values) => i64::from(values[row]),
+            Values::Int64(values) => values[row],
+            _ => unreachable!("a plan fits the columns it was compiled for"),
+        }
+    }
+}
+
 /// Fields of an object with their names as written before each value.
 pub(crate) struct Fields<'a> {
     /// `"name":`

@@ -1,7 +1,9 @@
 //! ON CONFLICT: which operator stands in front of a table by primary key, and what is refused.
 
-use std::sync::Arc;
-use tidemill_sql::{Diagnostic, Outcome, Session, parse_script};
+mod support;
+
+use support::plan_of;
+use tidemill_sql::Diagnostic;
 
 const TABLES: &str = "CREATE TABLE t (id INT, k STRING, v BIGINT, ts TIMESTAMP(3), \
     WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) \
@@ -15,17 +17,7 @@ const TABLES: &str = "CREATE TABLE t (id INT, k STRING, v BIGINT, ts TIMESTAMP(3
 const COUNTS: &str = "INSERT INTO u SELECT k, COUNT(*) FROM t GROUP BY k";
 
 fn plan(text: &str) -> Result<String, Diagnostic> {
-    let (statements, errors) = parse_script(&format!("{TABLES}{text};"));
-    assert_eq!(errors, [], "the texts of these tests parse");
-    let functions = Arc::new(tidemill_functions::registry());
-    let mut session = Session::new(functions, Arc::new(tidemill_connectors::connectors()));
-    let mut last = String::new();
-    for statement in &statements {
-        if let Outcome::Job(job) = session.run(statement)? {
-            last = job.plan.explain();
-        }
-    }
-    Ok(last)
+    plan_of(&format!("{TABLES}{text};"))
 }
 
 #[test]

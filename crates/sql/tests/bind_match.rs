@@ -1,7 +1,9 @@
 //! MATCH_RECOGNIZE: the plan it becomes, and what is refused and how.
 
-use std::sync::Arc;
-use tidemill_sql::{Diagnostic, Outcome, Session, parse_script};
+mod support;
+
+use support::plan_of;
+use tidemill_sql::Diagnostic;
 
 const TABLE: &str = "CREATE TABLE t (id INT, k STRING, v BIGINT, r ROW<x INT>, p AS PROCTIME(), ts TIMESTAMP(3), \
     WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) \
@@ -9,17 +11,7 @@ const TABLE: &str = "CREATE TABLE t (id INT, k STRING, v BIGINT, r ROW<x INT>, p
 const EXTENDED: &str = "SET 'tidemill.match-recognize.extensions' = 'true';\n";
 
 fn plan(text: &str) -> Result<String, Diagnostic> {
-    let (statements, errors) = parse_script(&format!("{TABLE}{text}"));
-    assert_eq!(errors, [], "the texts of these tests parse");
-    let functions = Arc::new(tidemill_functions::registry());
-    let mut session = Session::new(functions, Arc::new(tidemill_connectors::connectors()));
-    let mut last = String::new();
-    for statement in &statements {
-        if let Outcome::Job(job) = session.run(statement)? {
-            last = job.plan.explain();
-        }
-    }
-    Ok(last)
+    plan_of(&format!("{TABLE}{text}"))
 }
 
 /// A query with a pattern and all that stands behind it, and measures.

@@ -1,24 +1,16 @@
 //! OVER: which operators a query becomes, and what is refused.
 
-use std::sync::Arc;
-use tidemill_sql::{Diagnostic, Outcome, Session, parse_script};
+mod support;
+
+use support::plan_of;
+use tidemill_sql::Diagnostic;
 
 const TABLE: &str = "CREATE TABLE t (id INT, k STRING, v BIGINT, p AS PROCTIME(), ts TIMESTAMP(3), \
     WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) \
     WITH ('connector' = 'filesystem', 'path' = 't.jsonl', 'format' = 'json');\n";
 
 fn plan(text: &str) -> Result<String, Diagnostic> {
-    let (statements, errors) = parse_script(&format!("{TABLE}{text}"));
-    assert_eq!(errors, [], "the texts of these tests parse");
-    let functions = Arc::new(tidemill_functions::registry());
-    let mut session = Session::new(functions, Arc::new(tidemill_connectors::connectors()));
-    let mut last = String::new();
-    for statement in &statements {
-        if let Outcome::Job(job) = session.run(statement)? {
-            last = job.plan.explain();
-        }
-    }
-    Ok(last)
+    plan_of(&format!("{TABLE}{text}"))
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use tidemill_connector::{ConnectorRegistry, OpenSink, OpenSource, TableRequest};
+use tidemill_connector::{
+    Connector, ConnectorRegistry, LookupRequest, OpenLookup, OpenSink, OpenSource, TableRequest,
+};
 use tidemill_types::{Disk, Options, Result, Schema, SystemDisk};
 
 /// What the table is, and for what it is opened.
@@ -55,6 +57,12 @@ impl TestTable {
     /// Opens it to be written.
     pub fn sink(&self, connectors: &ConnectorRegistry) -> Result<OpenSink> {
         self.with(|request| connectors.find(self.connector)?.sink.expect("it can be written")(request))
+    }
+
+    /// Opens it to be asked by these columns.
+    pub fn lookup(&self, connector: &Connector, keys: &[usize]) -> Result<OpenLookup> {
+        let open = connector.lookups.open.expect("it can be asked");
+        self.with(|table| open(&LookupRequest { table: table.clone(), keys }))
     }
 
     fn with<T>(&self, open: impl FnOnce(&TableRequest<'_>) -> T) -> T {

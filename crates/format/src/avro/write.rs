@@ -132,7 +132,7 @@ fn value(write: &Write, column: &Bound<'_>, row: usize, out: &mut Vec<u8>) -> Re
         Write::Plain if matches!(column.values, Values::Null) => {}
         _ if null => return Err("NULL stands where the schema has no null".into()),
         Write::Plain => plain(&column.values, row, out),
-        Write::Float => out.extend_from_slice(&(whole(&column.values, row) as f32).to_le_bytes()),
+        Write::Float => out.extend_from_slice(&(column.values.whole(row) as f32).to_le_bytes()),
         Write::Double => out.extend_from_slice(&double(&column.values, row).to_le_bytes()),
         _ => return seldom(write, &column.values, row, out),
     }
@@ -197,7 +197,7 @@ fn plain(values: &Values<'_>, row: usize, out: &mut Vec<u8>) {
         Values::Text(texts) => prefixed(texts.value(row).as_bytes(), out),
         Values::Bytes(values) => prefixed(values.value(row), out),
         Values::Date(values) | Values::Time(values) => write_long(i64::from(values[row]), out),
-        values => write_long(whole(values, row), out),
+        values => write_long(values.whole(row), out),
     }
 }
 
@@ -206,20 +206,10 @@ fn prefixed(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-fn whole(values: &Values<'_>, row: usize) -> i64 {
-    match values {
-        Values::Int8(values) => i64::from(values[row]),
-        Values::Int16(values) => i64::from(values[row]),
-        Values::Int32(values) => i64::from(values[row]),
-        Values::Int64(values) => values[row],
-        _ => unreachable!("a plan fits the columns it was compiled for"),
-    }
-}
-
 fn double(values: &Values<'_>, row: usize) -> f64 {
     match values {
         Values::Float32(values) => f64::from(values[row]),
-        values => whole(values, row) as f64,
+        values => values.whole(row) as f64,
     }
 }
 

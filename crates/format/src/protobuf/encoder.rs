@@ -259,7 +259,7 @@ fn write_scalar(
     null_text: &str,
     out: &mut Vec<u8>,
 ) {
-    let whole = || row.map_or(0, |row| whole(values, row));
+    let whole = || row.map_or(0, |row| values.whole(row));
     match (scalar, values) {
         (Scalar::Bool, Values::Boolean(values)) => out.push(row.is_some_and(|row| values.value(row)).into()),
         (Scalar::Sint32 | Scalar::Sint64, _) => {
@@ -286,14 +286,4 @@ fn write_scalar(
 fn prefixed(bytes: &[u8], out: &mut Vec<u8>) {
     write_varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
-}
-
-fn whole(values: &Values<'_>, row: usize) -> i64 {
-    match values {
-        Values::Int8(values) => i64::from(values[row]),
-        Values::Int16(values) => i64::from(values[row]),
-        Values::Int32(values) => i64::from(values[row]),
-        Values::Int64(values) => values[row],
-        _ => unreachable!("a plan fits the columns it was compiled for"),
-    }
 }

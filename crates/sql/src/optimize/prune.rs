@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use tidemill_plan::stream::{EmittingWindowPlan, GroupAggregatePlan, WindowAggregatePlan};
 use tidemill_plan::{
     AggregateCall, ChangelogMode, Exchange, Expr, FromChangelogPlan, Input, Node, NodeId, Operator,
-    StreamPlan, ToChangelogPlan, UnnestPlan, WindowKind, WindowSpec,
+    SourcePlan, StreamPlan, ToChangelogPlan, UnnestPlan, WindowKind, WindowSpec,
 };
 use tidemill_types::Schema;
 
@@ -188,15 +188,7 @@ fn write_operator(
         |expr: &Expr| expr.map_columns(&|index, name, t| Expr::column(at(below, index), name, t.clone()));
     let identity = |width: usize| (0..width).map(Some).collect::<Places>();
     match operator {
-        Operator::Source(source) => {
-            let mut source = source.clone();
-            let physical = source.wanted.len();
-            let metadata = std::mem::take(&mut source.metadata);
-            source.wanted = needed.iter().filter(|i| **i < physical).map(|i| source.wanted[*i]).collect();
-            source.metadata =
-                needed.iter().filter(|i| **i >= physical).map(|i| metadata[*i - physical].clone()).collect();
-            (Operator::Source(source), packed(needed, width))
-        }
+        Operator::Source(source) => (Operator::Source(write_source(source, needed)), packed(needed, width)),
         Operator::Values { columns, rows } => {
             let columns = needed.iter().map(|i| columns[*i].clone()).collect();
             (Operator::Values { columns, rows: *rows }, packed(needed, width))
@@ -240,30 +232,14 @@ fn write_operator(
         | Operator::Deduplicate(_)
         | Operator::TimeSort(_)
         | Operator::Over(_) => super::ranked::written(operator, needed, below),
-        Operator::ToChangelog(plan) => {
-            let mut needed = needed.clone();
-            needed.insert(0);
-            let kept =
-                needed.iter().filter_map(|i| i.checked_sub(1)).map(|i| at(below, plan.kept[i])).collect();
-            let plan = ToChangelogPlan { kept, ..plan.clone() };
-            (Operator::ToChangelog(plan), packed(&needed, width))
-        }
+        Operator::ToChangelog(plan) => write_to_changelog(plan, needed, below, width),
         Operator::FromChangelog(plan) => {
             let kept = needed.iter().map(|i| at(below, plan.kept[*i])).collect();
             let plan = FromChangelogPlan { op: at(below, plan.op), kept, ..plan.clone() };
             (Operator::FromChangelog(plan), packed(needed, width))
         }
         Operator::LookupJoin(plan) => lookup::written(plan, needed, below),
-        Operator::Unnest(plan) => {
-            let columns = (0..plan.kept.len()).filter(|i| needed.contains(i)).collect::<Vec<_>>();
-            let elements = plan.kept.len()..width;
-            let mut places: Places = vec![None; width];
-            let given = columns.iter().copied().chain(elements).enumerate();
-            given.for_each(|(place, column)| places[column] = Some(place));
-            let kept = columns.iter().map(|i| at(below, plan.kept[*i])).collect();
-            let plan = UnnestPlan { collection: at(below, plan.collection), kept, ..plan.clone() };
-            (Operator::Unnest(plan), places)
-        }
+        Operator::Unnest(plan) => write_unnest(plan, needed, below, width),
         Operator::ChangelogNormalize { keys } => {
             let keys = keys.iter().map(|key| at(below, *key)).collect();
             (Operator::ChangelogNormalize { keys }, below.to_vec())
@@ -284,6 +260,47 @@ fn write_operator(
         | Operator::WindowJoin(_)
         | Operator::TemporalJoin(_) => unreachable!("a join is written with both its inputs"),
     }
+}
+
+fn write_source(source: &SourcePlan, needed: &BTreeSet<usize>) -> SourcePlan {
+    let mut source = source.clone();
+    let physical = source.wanted.len();
+    let metadata = std::mem::take(&mut source.metadata);
+    source.wanted = needed.iter().filter(|i| **i < physical).map(|i| source.wanted[*i]).collect();
+    source.metadata =
+        needed.iter().filter(|i| **i >= physical).map(|i| metadata[*i - physical].clone()).collect();
+    source
+}
+
+/// The operation's column is always given.
+fn write_to_changelog(
+    plan: &ToChangelogPlan,
+    needed: &BTreeSet<usize>,
+    below: &[Option<usize>],
+    width: usize,
+) -> (Operator, Places) {
+    let mut needed = needed.clone();
+    needed.insert(0);
+    let kept = needed.iter().filter_map(|i| i.checked_sub(1)).map(|i| at(below, plan.kept[i])).collect();
+    let plan = ToChangelogPlan { kept, ..plan.clone() };
+    (Operator::ToChangelog(plan), packed(&needed, width))
+}
+
+/// The columns of the elements are always given.
+fn write_unnest(
+    plan: &UnnestPlan,
+    needed: &BTreeSet<usize>,
+    below: &[Option<usize>],
+    width: usize,
+) -> (Operator, Places) {
+    let columns = (0..plan.kept.len()).filter(|i| needed.contains(i)).collect::<Vec<_>>();
+    let elements = plan.kept.len()..width;
+    let mut places: Places = vec![None; width];
+    let given = columns.iter().copied().chain(elements).enumerate();
+    given.for_each(|(place, column)| places[column] = Some(place));
+    let kept = columns.iter().map(|i| at(below, plan.kept[*i])).collect();
+    let plan = UnnestPlan { collection: at(below, plan.collection), kept, ..plan.clone() };
+    (Operator::Unnest(plan), places)
 }
 
 fn write_window_aggregate(plan: &WindowAggregatePlan, below: &[Option<usize>]) -> WindowAggregatePlan {
